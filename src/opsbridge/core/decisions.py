@@ -1,0 +1,205 @@
+"""What the core can say: every answer of every stage, and the closed lists of reasons it may give.
+
+A consumer reads these as JSON on the topics of docs/topics.md; names and meanings are public, additions are compatible.
+Times are milliseconds since 1970 UTC (fields `*_ms`); the response stage writes RFC 3339 for people.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Reject(StrEnum):
+    """Why a payload cannot be an event at all; it goes to the dead letters with this reason."""
+
+    TOO_LARGE = "too_large"
+    INVALID_JSON = "invalid_json"
+    INVALID_FIELD = "invalid_field"
+    TIME_IN_FUTURE = "time_in_future"
+    TIME_TOO_OLD = "time_too_old"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """A payload that is no event: the sender's fault, told with the place (`$.severity`) where it can be."""
+
+    reason: Reject
+    detail: str
+
+
+class Withheld(msgspec.Struct, frozen=True, gc=False):
+    """An event that goes no further than intake: `informational` is logged only, `suppressed` by the rule named."""
+
+    place: Literal["informational", "suppressed"]
+    reason: str
+
+
+class Outcome(StrEnum):
+    """What the first level made of one event."""
+
+    OPENED = "opened"
+    """The alert fires: first report, or first again after its resolution."""
+    DUPLICATE = "duplicate"
+    """The same alert in the same state again."""
+    ESCALATED = "escalated"
+    """The alert goes on firing with another severity (up or down)."""
+    RESOLVED = "resolved"
+    """The alert's problem is over."""
+    LATE = "late"
+    """Older than what is already known of the alert; it belongs to the alert and changes nothing."""
+    WAITING = "waiting"
+    """A resolution of an alert nobody has heard of; its firing may still be on the way."""
+    REPEATED = "repeated"
+    """Read before (a restart or rebalance); nothing is applied twice."""
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """An alert changed: the record of the `alerts` topic and what the second level hears.
+
+    `position` orders the transitions of one alert and names the place in the source that caused it, so that a
+    transition that is sent twice is applied once. `occurrence` counts the alert's firings from 1. `now_ms` is the
+    watermark of the first level: what the time was when it said so.
+    """
+
+    change: Literal["opened", "escalated", "resolved"]
+    fingerprint: str
+    ci: str
+    class_: str
+    severity: int
+    time_ms: int
+    now_ms: int
+    opened_ms: int
+    occurrence: int
+    position: int
+    event: str
+    known_ci: bool = True
+    count: int = 1
+    summary: str = ""
+    rule: str = ""
+
+
+class Expired(msgspec.Struct, frozen=True, gc=False):
+    """Something the first level waited for did not come; the event ends here, with the reason."""
+
+    fingerprint: str
+    events: int
+    reason: Literal["resolution_without_problem"] = "resolution_without_problem"
+
+
+class Member(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """One alert of a situation: a firing of it, told by its occurrence and the event that opened it."""
+
+    fingerprint: str
+    occurrence: int
+    ci: str
+    class_: str
+    event: str
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A CI that could be the root; `score` is a log-likelihood ratio in nats (see roots.py), more is better."""
+
+    ci: str
+    score: float
+
+
+class Root(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """The CI that best explains a situation; `class_` is None when it sent nothing (`silent`)."""
+
+    ci: str
+    class_: str | None
+    silent: bool
+    confidence: float
+
+
+class Impact(msgspec.Struct, frozen=True):
+    """How far a situation reaches: CIs that depend on its root or alert in it, and the services among them."""
+
+    cis: int
+    services: tuple[str, ...]
+
+
+Status = Literal["open", "resolved", "closed", "merged"]
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """A full snapshot of one situation in one version."""
+
+    id: str
+    version: int
+    status: Status
+    severity: int
+    root: Root
+    candidates: tuple[Candidate, ...]
+    firing: int
+    alerts: int
+    impact: Impact
+    opened_ms: int
+    updated_ms: int
+    resolved_ms: int | None
+    merged_into: str | None
+    because: tuple[str, ...]
+
+
+class SituationUpdate(msgspec.Struct, frozen=True):
+    """One record of the `situations` topic: the snapshot, and a slice of what joined or left it with this version.
+
+    A storm's members are spread over `parts` records with the same snapshot, so that no record grows with the storm and
+    compaction always leaves a whole snapshot behind.
+    """
+
+    situation: Situation
+    part: int = 1
+    parts: int = 1
+    joined: tuple[Member, ...] = ()
+    left: tuple[Member, ...] = ()
+    cis_joined: tuple[str, ...] = ()
+    cis_left: tuple[str, ...] = ()
+
+
+class Discrepancy(msgspec.Struct, frozen=True, gc=False):
+    """Something configuration management should know about a CI reference."""
+
+    kind: Literal["unknown_ci"]
+    reference: str
+    first_event: str
+    time_ms: int
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """A full snapshot of one incident in one version: the record of the `incidents` topic. Times are RFC 3339."""
+
+    id: str
+    version: int
+    status: Status
+    title: str
+    severity: str
+    situation: str
+    root: Root
+    candidates: tuple[Candidate, ...]
+    firing: int
+    alerts: int
+    affected_cis: int
+    affected_services: tuple[str, ...]
+    opened: str
+    updated: str
+    resolved: str | None
+    merged_into: str | None
+    because: tuple[str, ...]
+
+
+class IncidentMembers(msgspec.Struct, frozen=True):
+    """What joined or left an incident with one version, a slice of it: the record of the `incident-members` topic.
+
+    An alert is in one incident at a time: joining another means that it has left this one.
+    """
+
+    incident: str
+    version: int
+    part: int
+    parts: int
+    joined: tuple[Member, ...] = ()
+    left: tuple[Member, ...] = ()
+    cis_joined: tuple[str, ...] = ()
+    cis_left: tuple[str, ...] = ()

@@ -1,0 +1,60 @@
+"""The canonical event: one immutable report about one CI at one time, as every stage of the core hears it.
+
+Sources decode what tools send into this; nothing downstream knows a wire format. Times are integers, milliseconds since
+1970 UTC; severities are integers so that they compare; the names an operator reads are in the tables below.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from opsbridge.core.graph import CI
+
+SEVERITIES: Final = ("info", "warning", "minor", "major", "critical")
+"""Severity names, weakest first; an event carries the index."""
+
+SEVERITY_NUMBER: Final = {name: number for number, name in enumerate(SEVERITIES)}
+
+SIGNIFICANCES: Final = ("informational", "warning", "exception")
+"""ITIL's decision about an event, in rising order; a verdict carries the index."""
+
+INFORMATIONAL: Final = 0
+
+DEFAULT_SIGNIFICANCE: Final = (0, 1, 2, 2, 2)
+"""Significance by severity when no rule says otherwise: info is logged only, warning warns, the rest are exceptions."""
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One report. Packed as a JSON array between stages, so the order of the fields is part of the internal format."""
+
+    id: str
+    time: int
+    ci: str
+    class_: str
+    severity: int
+    firing: bool
+    fingerprint: str
+    known_ci: bool = False
+    source: str = ""
+    summary: str = ""
+    labels: dict[str, str] = {}
+    rule: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What the rules say of one firing event: withhold it, or let it pass with another severity or significance."""
+
+    rule: str
+    drop: bool = False
+    severity: int | None = None
+    significance: int | None = None
+
+
+Judge = Callable[[Event, CI], Verdict | None]
+"""A compiled rule set: asked for every firing event; None means that no rule has anything to say."""
+
+
+def default_fingerprint(ci: str, class_: str) -> str:
+    """The identity of an alert whose source gave no key of its own: CI and class, which cannot collide with another."""
+    return f"{ci}\x1f{class_}"

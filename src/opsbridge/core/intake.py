@@ -1,0 +1,99 @@
+"""Intake: binds an event to its CI, asks the rules, and decides whether it goes on to the first level.
+
+Stateless: the same report gives the same answer anywhere, so any worker may do it. Decoding bytes is the sources' work.
+Rules are asked for firing events only: the creation of an alert may be withheld, its resolution never is.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from opsbridge.core.decisions import Reject, Rejected, Withheld
+from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Judge, default_fingerprint
+from opsbridge.core.graph import CIGraph, unknown_ci
+
+MAX_FUTURE_MS: Final = 600_000
+"""How far a source's clock may be ahead; one event from next year must not end every window of today."""
+
+OLDEST_MS: Final = 946_684_800_000
+"""2000-01-01: an event before that has a broken clock."""
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """The canonical event as a source delivers it (docs/events.md): names for severity and state, RFC 3339 time.
+
+    `fingerprint` is the source's own key for the alert; without it CI and class identify the alert.
+    """
+
+    id: _Name
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+    ci: _Name
+    class_: _Name
+    state: Literal["firing", "resolved"]
+    severity: Literal["critical", "major", "minor", "warning", "info"] | None = None
+    source: str = ""
+    summary: str = ""
+    labels: dict[str, str] = {}
+    fingerprint: _Name | None = None
+
+
+_INFORMATIONAL: Final = Withheld("informational", "severity")
+_NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a severity - at `$.severity`")
+
+
+class Intake:
+    """The graph and rules that every report is held against."""
+
+    __slots__ = ("_graph", "_judge", "_numbers")
+
+    def __init__(self, graph: CIGraph, judge: Judge) -> None:
+        self._graph = graph
+        self._numbers = graph.numbers
+        self._judge = judge
+
+    def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
+        """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
+        time = int(report.time.timestamp() * 1000 + 0.5)
+        if time > now + MAX_FUTURE_MS:
+            return Rejected(Reject.TIME_IN_FUTURE, f"{report.time.isoformat()} is in the future - at `$.time`")
+        if time < OLDEST_MS:
+            return Rejected(Reject.TIME_TOO_OLD, f"{report.time.isoformat()} is before 2000 - at `$.time`")
+        reference = report.ci
+        number = self._numbers.get(reference)
+        item = unknown_ci(reference) if number is None else self._graph.cis[number]
+        firing = report.state == "firing"
+        if report.severity is not None:
+            severity = SEVERITY_NUMBER[report.severity]
+        elif firing:
+            return _NO_SEVERITY
+        else:
+            severity = 0
+        event = Event(
+            report.id,
+            time,
+            item.id,
+            report.class_,
+            severity,
+            firing,
+            report.fingerprint or default_fingerprint(item.id, report.class_),
+            number is not None,
+            report.source,
+            report.summary,
+            report.labels,
+        )
+        return self._judged(event, number) if firing else event
+
+    def _judged(self, event: Event, number: int | None) -> Event | Withheld:
+        verdict = self._judge(event, unknown_ci(event.ci) if number is None else self._graph.cis[number])
+        if verdict is None:
+            return event if DEFAULT_SIGNIFICANCE[event.severity] != INFORMATIONAL else _INFORMATIONAL
+        if verdict.drop:
+            return Withheld("suppressed", verdict.rule)
+        severity = event.severity if verdict.severity is None else verdict.severity
+        significance = DEFAULT_SIGNIFICANCE[severity] if verdict.significance is None else verdict.significance
+        if significance == INFORMATIONAL:
+            return Withheld("informational", verdict.rule)
+        return msgspec.structs.replace(event, severity=severity, rule=verdict.rule)

@@ -1,0 +1,145 @@
+"""The whole core in one chain: canonical reports in, decisions out. Replay, tests and benchmarks drive it.
+
+The stream runs the same four stages in agents of their own with topics between them; what they decide is the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from opsbridge.core.alerts import Change, FirstLevel, Heard, unknown_cis
+from opsbridge.core.decisions import (
+    Discrepancy,
+    Expired,
+    Incident,
+    IncidentMembers,
+    Outcome,
+    Rejected,
+    SituationUpdate,
+    Transition,
+    Withheld,
+)
+from opsbridge.core.event import Event, Judge
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.intake import Intake, Report
+from opsbridge.core.response import ResponseSelection
+from opsbridge.core.second_level import REPORT_AFTER_MS, TICK_MS, SecondLevel
+
+Decision = Rejected | Withheld | Expired | Discrepancy | Transition | SituationUpdate | Incident | IncidentMembers
+
+
+class Stage(Protocol):
+    """What the stages with state have in common: time moves on, and state leaves and comes back as key and value."""
+
+    def due(self) -> int | None:
+        """When `expire` has something to do next, or None."""
+
+    def changes(self) -> list[Change]:
+        """The state entries that changed since the last call."""
+
+    def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back from all pairs that were saved."""
+
+
+class Accounts:
+    """Where every event went (law of conservation): what was read equals the sum of the places."""
+
+    __slots__ = ("places", "read")
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.places: Counter[tuple[str, str]] = Counter()
+        """(place, reason) -> events: dead_letter, informational, suppressed, alert (by outcome), expired."""
+
+    def refused(self, answer: Rejected | Withheld) -> None:
+        """An event that intake did not let through."""
+        self.places[_place_of(answer)] += 1
+
+    def heard(self, heard: Heard) -> None:
+        """Events that the first level heard. A resolution that waited in vain moves from its alert to `expired`."""
+        for outcome in heard.outcomes:
+            self.places["alert", outcome] += 1
+        self.expired(heard.expired)
+
+    def expired(self, expired: Iterable[Expired]) -> None:
+        """Move the events of alerts that never fired to the place where they ended."""
+        for over in expired:
+            self.places["expired", over.reason] += over.events
+            self.places["alert", Outcome.WAITING] -= over.events
+
+    def balanced(self) -> bool:
+        """Whether every event read is in one place."""
+        return self.read == sum(self.places.values()) and all(count >= 0 for count in self.places.values())
+
+
+def _place_of(answer: Rejected | Withheld) -> tuple[str, str]:
+    return ("dead_letter", answer.reason) if isinstance(answer, Rejected) else (answer.place, answer.reason)
+
+
+class Pipeline:
+    """Intake, first level, second level and response of one estate, in one place."""
+
+    def __init__(self, graph: CIGraph, judge: Judge) -> None:
+        self.intake = Intake(graph, judge)
+        self.first = FirstLevel()
+        self.second = SecondLevel(graph)
+        self.response = ResponseSelection()
+        self.accounts = Accounts()
+        self._position = 0
+
+    def advance(self, reports: Iterable[Report | Rejected], now: int) -> list[Decision]:
+        """What follows from these reports; `now` is the clock of the reader and only bounds the events' times."""
+        decisions: list[Decision] = []
+        events: list[Event] = []
+        accept = self.intake.accept
+        read = 0
+        for report in reports:
+            read += 1
+            answer = report if isinstance(report, Rejected) else accept(report, now)
+            if isinstance(answer, Event):
+                events.append(answer)
+            else:
+                self.accounts.refused(answer)
+                decisions.append(answer)
+        self.accounts.read += read
+        heard = self.first.advance(events, self._position)
+        self._position += len(events)
+        self.accounts.heard(heard)
+        decisions += heard.expired
+        decisions += self._correlate(heard.transitions)
+        return decisions
+
+    def _correlate(self, transitions: list[Transition]) -> Iterator[Decision]:
+        yield from unknown_cis(transitions)
+        yield from transitions
+        updates = self.second.advance(transitions)
+        updates += self.second.expire(self.first.now)
+        yield from updates
+        yield from self.response.advance(updates)
+
+    def expire(self, now: int) -> list[Decision]:
+        """Nothing was heard until `now` (event time): what follows from that."""
+        expired = self.first.expire(now)
+        self.accounts.expired(expired)
+        return [*expired, *self._correlate([])]
+
+    def finish(self) -> list[Decision]:
+        """The input ends: wait just long enough, in event time, for everything to be settled and reported."""
+        return self.expire(self.first.now + REPORT_AFTER_MS + TICK_MS)
+
+    def changes(self) -> list[Change]:
+        """The state entries that changed since the last call, of all stages."""
+        changed: list[Change] = [(b"position", b"%d" % self._position)]
+        for name, stage in self._stages():
+            changed += [(name + key, value) for key, value in stage.changes()]
+        return changed
+
+    def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back from all (key, value) pairs that were saved; for a new pipeline on the same estate."""
+        saved = dict(entries)
+        self._position = int(saved.pop(b"position", b"0"))
+        for name, stage in self._stages():
+            stage.restore([(key[len(name) :], value) for key, value in saved.items() if key.startswith(name)])
+
+    def _stages(self) -> tuple[tuple[bytes, Stage], ...]:
+        return (b"first:", self.first), (b"second:", self.second), (b"response:", self.response)

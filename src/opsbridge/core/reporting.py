@@ -1,0 +1,139 @@
+"""Reporting: turns a situation into the snapshot that others read, with its impact, candidates and reasons in words.
+
+Called by the second level when a situation is due to be told of. Members and affected CIs leave in slices, so that an
+incident is never capped and no record outgrows the broker's limit.
+"""
+
+from typing import Final
+
+from opsbridge.core.decisions import Candidate, Impact, Member, Root, Situation, SituationUpdate
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.roots import Evidence, Node, confidence
+from opsbridge.core.situations import LiveSituation
+
+SLICE: Final = 500
+"""Members and CIs per record: about 100 kB."""
+
+CANDIDATES: Final = 5
+"""How many candidates a snapshot names, the root among them."""
+
+
+class Reporter:
+    """Tells of situations, and remembers in them what has been told."""
+
+    __slots__ = ("_evidence", "_graph")
+
+    def __init__(self, graph: CIGraph, evidence: Evidence) -> None:
+        self._graph = graph
+        self._evidence = evidence
+
+    def updates(self, situation: LiveSituation) -> list[SituationUpdate]:
+        """The next version of the situation, in as many records as its news needs."""
+        state = situation.state
+        if situation.nodes and len(situation.nodes) * 4 >= state.scored * 5:
+            self.score(situation)
+        joined = [alert.member() for alert in situation.joined]
+        left = list(state.left)
+        cis_joined, cis_left = self._cis_moved(situation)
+        state.version += 1
+        state.touched = False
+        state.told, state.told_root, state.left = state.sequence, state.root, []
+        situation.joined = []
+        return _slices(self._snapshot(situation), joined, left, cis_joined, cis_left)
+
+    def score(self, situation: LiveSituation) -> None:
+        """Work out how well each candidate explains the situation's CIs, and the confidence in its root."""
+        state = situation.state
+        scores = self._evidence.scores(list(situation.nodes))
+        root_score = scores.pop(situation.root, 0.0)
+        name = self._evidence.name
+        rivals = sorted(scores.items(), key=lambda scored: (-scored[1], name(scored[0])))[: CANDIDATES - 1]
+        state.confidence = round(confidence(root_score, [score for _, score in rivals]), 3)
+        state.candidates = [
+            Candidate(state.root, round(root_score, 3)),
+            *(Candidate(name(node), round(score, 3)) for node, score in rivals),
+        ]
+        state.scored = len(situation.nodes)
+
+    def _cis_moved(self, situation: LiveSituation) -> tuple[list[str], list[str]]:
+        """The affected CIs that joined and left since the last report: those of the root now, and of the root then."""
+        state = situation.state
+        if state.told_root == state.root:
+            return [], []
+        then = self._affected(self._graph.numbers.get(state.told_root, state.told_root)) if state.told_root else []
+        now = self._affected(situation.root)
+        were, are = set(then), set(now)
+        return [ci for ci in now if ci not in were], [ci for ci in then if ci not in are]
+
+    def _affected(self, root: Node) -> list[str]:
+        name = self._evidence.name
+        return [name(root), *map(name, self._graph.impacted(root))] if isinstance(root, int) else [root]
+
+    def _impact(self, situation: LiveSituation) -> Impact:
+        known = situation.impact
+        if known is None or known[0] != situation.root:
+            root, cis = situation.root, self._graph.cis
+            affected = [root, *self._graph.impacted(root)] if isinstance(root, int) else []
+            services = sorted(cis[node].id for node in affected if cis[node].service)
+            known = situation.impact = root, Impact(len(affected) or 1, tuple(services))
+        return known[1]
+
+    def _snapshot(self, situation: LiveSituation) -> Situation:
+        state = situation.state
+        own = min(situation.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
+        root = Root(state.root, own.class_ if own else None, own is None, state.confidence)
+        return Situation(
+            id=state.id,
+            version=state.version,
+            status=state.status,
+            severity=situation.severity,
+            root=root,
+            candidates=tuple(state.candidates),
+            firing=situation.firing,
+            alerts=len(situation.alerts),
+            impact=self._impact(situation),
+            opened_ms=state.opened,
+            updated_ms=self._told_at(situation),
+            resolved_ms=state.resolved,
+            merged_into=state.merged_into,
+            because=tuple(_because(situation, root)),
+        )
+
+    def _told_at(self, situation: LiveSituation) -> int:
+        state = situation.state
+        return max(state.updated, state.resolved or 0)
+
+
+def _because(situation: LiveSituation, root: Root) -> list[str]:
+    state = situation.state
+    if state.merged_into is not None:
+        return [f"situation {state.merged_into} explains all its alerts"]
+    reasons = [
+        f"{root.ci} sent nothing itself; its failure is the best explanation of the alerts of {state.scored} CIs"
+        if root.silent
+        else f"{root.ci} sent {root.class_}; its failure explains the alerts of {state.scored} CIs"
+    ]
+    if len(state.candidates) > 1:
+        first, second = state.candidates[:2]
+        reasons.append(f"next best is {second.ci}, {first.score - second.score:.1f} nats behind")
+    reasons += [f"rule {rule} classified alerts of it" for rule in state.rules]
+    return reasons
+
+
+def _slices(
+    situation: Situation, joined: list[Member], left: list[Member], cis_joined: list[str], cis_left: list[str]
+) -> list[SituationUpdate]:
+    longest = max(len(joined), len(left), len(cis_joined), len(cis_left), 1)
+    parts = -(-longest // SLICE)
+    return [
+        SituationUpdate(
+            situation,
+            part + 1,
+            parts,
+            tuple(joined[part * SLICE : (part + 1) * SLICE]),
+            tuple(left[part * SLICE : (part + 1) * SLICE]),
+            tuple(cis_joined[part * SLICE : (part + 1) * SLICE]),
+            tuple(cis_left[part * SLICE : (part + 1) * SLICE]),
+        )
+        for part in range(parts)
+    ]

@@ -1,0 +1,414 @@
+"""Second level: hears alert transitions and keeps the situations that explain them, each with its best root cause.
+
+Alerts wait for the next tick of event time, then settle: they join the situation whose root explains them best, or the
+affected part is grouped anew, which re-roots, merges and splits situations. A situation is reported only after it has
+been watched for a while, so that a storm opens one, not hundreds. Nothing depends on how the input was cut into batches.
+"""
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import Final
+
+import msgspec
+
+from opsbridge.core.alerts import Change
+from opsbridge.core.decisions import SituationUpdate, Status, Transition
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.grouping import Group, regroup
+from opsbridge.core.reporting import Reporter
+from opsbridge.core.roots import Evidence, Node
+from opsbridge.core.situations import NEVER, AlertState, LiveSituation, SituationState, situation_id
+
+TICK_MS: Final = 1_000
+"""Alerts of one second of event time are settled together."""
+
+REPORT_AFTER_MS: Final = 10_000
+"""How long a new situation is watched before anyone hears of it (compare Alertmanager's group_wait of 30 s)."""
+
+RECENT_MS: Final = 300_000
+"""A situation that nothing joined for this long is settled: later alerts have another cause."""
+
+CLOSE_AFTER_MS: Final = 300_000
+"""A resolved situation is closed after this long; until then, the same alerts reopen it."""
+
+_ALERT, _SITUATION, _CLOCK = b"a", b"s", b"clock"
+_encode = msgspec.json.Encoder().encode
+_decode_alert = msgspec.json.Decoder(AlertState).decode
+_decode_situation = msgspec.json.Decoder(SituationState).decode
+
+
+class SecondLevel:
+    """The alerts and situations of one partition: whole correlation domains."""
+
+    __slots__ = (
+        "_alerts",
+        "_at",
+        "_claimed",
+        "_deadlines",
+        "_dirty",
+        "_evidence",
+        "_graph",
+        "_pending",
+        "_reporter",
+        "_rooted",
+        "_situations",
+        "_touched",
+        "now",
+    )
+
+    def __init__(self, graph: CIGraph) -> None:
+        self.now = 0
+        self._graph = graph
+        self._evidence = Evidence(graph)
+        self._reporter = Reporter(graph, self._evidence)
+        self._alerts: dict[str, AlertState] = {}
+        self._situations: dict[str, LiveSituation] = {}
+        self._at: dict[Node, list[AlertState]] = {}  # recent alerts by CI
+        self._claimed: dict[Node, LiveSituation] = {}  # the recent situation that explains a CI's alerts
+        self._rooted: dict[Node, LiveSituation] = {}  # recent situations by root
+        self._pending: dict[Node, None] = {}  # CIs with recent alerts that no situation has claimed yet
+        self._touched: dict[str, None] = {}  # situations to report
+        self._deadlines: list[tuple[int, str]] = []
+        self._dirty: dict[bytes, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._situations)
+
+    def advance(self, transitions: Iterable[Transition]) -> list[SituationUpdate]:
+        """What is to be reported after these transitions, in order of arrival; a repeated one changes nothing."""
+        updates: list[SituationUpdate] = []
+        for transition in transitions:
+            if transition.now_ms > self.now:
+                self._move_to(transition.now_ms, updates)
+            alert = self._alerts.get(transition.fingerprint)
+            if alert is None:
+                if transition.change == "opened":
+                    self._opened(transition)
+            elif transition.position > alert.position:
+                alert.position = transition.position
+                self._dirty[_ALERT + alert.fingerprint.encode()] = None
+                self._changed(alert, transition)
+        return updates
+
+    def expire(self, now: int) -> list[SituationUpdate]:
+        """The time is `now`, though nothing was heard: settle, report and close what is due."""
+        updates: list[SituationUpdate] = []
+        self._move_to(now, updates)
+        return updates
+
+    def due(self) -> int | None:
+        """When `expire` has something to do next, or None."""
+        tick = (self.now // TICK_MS + 1) * TICK_MS if self._pending or self._touched else None
+        if not self._deadlines:
+            return tick
+        deadline = max(self._deadlines[0][0], self.now)
+        return deadline if tick is None else min(tick, deadline)
+
+    def _move_to(self, now: int, updates: list[SituationUpdate]) -> None:
+        while (due := self.due()) is not None and due <= now:
+            self.now = due
+            self._settle()
+            while self._deadlines and self._deadlines[0][0] <= due:
+                self._meet_deadline(heappop(self._deadlines)[1])
+            self._report(updates)
+        if now > self.now:
+            self.now = now
+        self._dirty[_CLOCK] = None
+
+    # hearing
+
+    def _opened(self, transition: Transition) -> None:
+        alert = AlertState(
+            transition.fingerprint,
+            transition.ci,
+            transition.class_,
+            transition.known_ci,
+            transition.severity,
+            firing=True,
+            opened=transition.opened_ms,
+            occurrence=transition.occurrence,
+            event=transition.event,
+            position=transition.position,
+            rule=transition.rule,
+        )
+        self._alerts[alert.fingerprint] = alert
+        self._dirty[_ALERT + alert.fingerprint.encode()] = None
+        self._observe(alert)
+
+    def _observe(self, alert: AlertState) -> None:
+        """A recent alert that belongs nowhere: to the situation of its CI, or it waits for the settling."""
+        node = self._notice(alert)
+        situation = self._claimed.get(node)
+        if situation is None:
+            self._pending[node] = None
+        else:
+            self._join(situation, alert)
+
+    def _notice(self, alert: AlertState) -> Node:
+        """Count a recent alert as evidence; its CI."""
+        node: Node = self._graph.numbers.get(alert.ci, alert.ci) if alert.known_ci else alert.ci
+        self._at.setdefault(node, []).append(alert)
+        alerting = self._evidence.alerting
+        if node not in alerting:
+            self._evidence.add(node, alert.opened)
+        elif alert.opened < alerting[node]:
+            alerting[node] = alert.opened
+        return node
+
+    def _changed(self, alert: AlertState, transition: Transition) -> None:
+        firing = transition.change != "resolved"
+        fires_again = transition.change == "opened"
+        if fires_again:
+            alert.occurrence, alert.event = transition.occurrence, transition.event
+        situation = self._situations.get(alert.situation)
+        if situation is None:
+            alert.severity, alert.firing = transition.severity, firing
+            return
+        situation.change(alert, severity=transition.severity, firing=firing)
+        if fires_again:
+            situation.tell_again(alert)
+        self._touch(situation)
+
+    # settling
+
+    def _settle(self) -> None:
+        if not self._pending:
+            return
+        alerting = self._evidence.alerting
+        unexplained: list[Node] = []
+        for node in sorted(self._pending, key=lambda node: (alerting[node], self._evidence.name(node))):
+            situation = self._rooted.get(self._evidence.best(node))
+            if situation is None:
+                unexplained.append(node)
+            else:
+                self._claim(situation, node)
+        self._pending.clear()
+        if unexplained:
+            self._apply(*regroup(self._evidence, unexplained, self._claimed, self._rooted))
+
+    def _apply(self, groups: list[Group], dissolved: list[LiveSituation]) -> None:
+        """Carry out a regrouping: every group gets an old situation or a new one, what is left over is merged."""
+        heirs: dict[str, Group] = {}
+        for old in dissolved:
+            heirs[old.state.id] = max(
+                groups,
+                key=lambda group: (
+                    group.situation is old,
+                    group.root == old.root,
+                    sum(node in old.nodes for node in group.nodes),
+                    self._evidence.name(group.root),
+                ),
+            )
+        for group in groups:
+            if group.situation is None:
+                claims = [old for old in dissolved if heirs[old.state.id] is group]
+                if claims:
+                    group.situation = min(
+                        claims, key=lambda old: (not old.state.version, old.state.opened, old.state.id)
+                    )
+        for group in groups:
+            situation = group.situation or self._new(group)
+            group.situation = situation
+            if situation.root != group.root:
+                self._reroot(situation, group.root)
+            for node in group.nodes:
+                self._claim(situation, node)
+        for old in dissolved:
+            heir = heirs[old.state.id].situation
+            if heir is not None and heir is not old:
+                self._merge(old, heir)
+
+    def _new(self, group: Group) -> LiveSituation:
+        seed = min(
+            (alert for node in group.nodes for alert in self._at[node]),
+            key=lambda alert: (alert.opened, alert.fingerprint),
+        )
+        root = self._evidence.name(group.root)
+        state = SituationState(
+            situation_id(seed, self.now), root, isinstance(group.root, int), "open", self.now, seed.opened, self.now
+        )
+        situation = LiveSituation(state, group.root)
+        self._situations[state.id] = situation
+        self._rooted[group.root] = situation
+        return situation
+
+    def _reroot(self, situation: LiveSituation, root: Node) -> None:
+        if self._rooted.get(situation.root) is situation:
+            del self._rooted[situation.root]
+        self._rooted[root] = situation
+        situation.reroot(root, self._evidence.name(root))
+        self._touch(situation)
+
+    def _claim(self, situation: LiveSituation, node: Node) -> None:
+        """Let the situation explain the CI: its recent alerts move there."""
+        holder = self._claimed.get(node)
+        if holder is situation:
+            return
+        if holder is not None:
+            del holder.nodes[node]
+            self._touch(holder)
+        self._claimed[node] = situation
+        situation.nodes[node] = None
+        for alert in sorted(self._at[node], key=lambda alert: (alert.opened, alert.fingerprint)):
+            if holder is not None:
+                holder.leave(alert)
+            self._join(situation, alert)
+
+    def _join(self, situation: LiveSituation, alert: AlertState) -> None:
+        situation.join(alert, self.now)
+        self._dirty[_ALERT + alert.fingerprint.encode()] = None
+        self._touch(situation)
+
+    def _merge(self, situation: LiveSituation, heir: LiveSituation) -> None:
+        """End a situation whose CIs another one explains; nobody needs to hear of it if nobody heard of it before."""
+        state = situation.state
+        if self._rooted.get(situation.root) is situation:
+            del self._rooted[situation.root]
+        state.merged_into, state.recent = heir.state.id, False
+        situation.become("merged")
+        if state.version:
+            self._touch(situation)
+        else:
+            self._forget(situation)
+
+    # time
+
+    def _touch(self, situation: LiveSituation) -> None:
+        """Something about the situation changed: its status follows its alerts, and it is reported at the next tick."""
+        state = situation.state
+        if state.status in ("open", "resolved"):
+            status: Status = "open" if situation.firing else "resolved"
+            if status != state.status:
+                situation.become(status)
+                state.resolved = None if situation.firing else self.now
+            self._await_deadline(situation)
+        self._mark(state)
+
+    def _mark(self, state: SituationState) -> None:
+        state.touched = True
+        self._touched[state.id] = None
+        self._dirty[_SITUATION + state.id.encode()] = None
+
+    def _deadline(self, state: SituationState) -> int:
+        """When time alone changes something about an open or resolved situation next; far off if never."""
+        return min(
+            NEVER if state.version else state.created + REPORT_AFTER_MS,
+            state.updated + RECENT_MS if state.recent else NEVER,
+            NEVER if state.resolved is None else state.resolved + CLOSE_AFTER_MS,
+        )
+
+    def _meet_deadline(self, situation_id: str) -> None:
+        situation = self._situations.get(situation_id)
+        if situation is None or situation.state.status not in ("open", "resolved"):
+            return
+        state = situation.state
+        situation.awaited = NEVER
+        if state.recent and state.updated + RECENT_MS <= self.now:
+            self._cease_recent(situation)
+        if state.resolved is not None and state.resolved + CLOSE_AFTER_MS <= self.now:
+            self._cease_recent(situation)
+            situation.become("closed")
+            self._mark(state)
+        elif not state.version and state.created + REPORT_AFTER_MS <= self.now:
+            self._mark(state)  # what comes after is looked at once it is reported
+        else:
+            self._await_deadline(situation)
+        self._dirty[_SITUATION + state.id.encode()] = None
+
+    def _cease_recent(self, situation: LiveSituation) -> None:
+        """Withdraw the situation's alerts from the evidence; they stay its members until it closes."""
+        if not situation.state.recent:
+            return
+        self._reporter.score(situation)
+        situation.state.recent = False
+        for node in situation.nodes:
+            self._evidence.withdraw(node)
+            del self._claimed[node], self._at[node]
+        situation.nodes.clear()
+        if self._rooted.get(situation.root) is situation:
+            del self._rooted[situation.root]
+
+    def _await_deadline(self, situation: LiveSituation) -> None:
+        deadline = self._deadline(situation.state)
+        if deadline < situation.awaited:
+            situation.awaited = deadline
+            heappush(self._deadlines, (deadline, situation.state.id))
+
+    # reporting
+
+    def _report(self, updates: list[SituationUpdate]) -> None:
+        for name in sorted(self._touched):
+            situation = self._situations.get(name)
+            if situation is None:
+                continue
+            state = situation.state
+            ended = state.status in ("closed", "merged")
+            if not state.version and not ended and state.created + REPORT_AFTER_MS > self.now:
+                continue  # too young to be told of; its deadline stands
+            updates += self._reporter.updates(situation)
+            self._dirty[_SITUATION + name.encode()] = None
+            if ended:
+                self._forget(situation)
+            else:
+                self._await_deadline(situation)
+        self._touched.clear()
+
+    def _forget(self, situation: LiveSituation) -> None:
+        del self._situations[situation.state.id]
+        self._dirty[_SITUATION + situation.state.id.encode()] = None
+        for fingerprint in situation.alerts:
+            del self._alerts[fingerprint]
+            self._dirty[_ALERT + fingerprint.encode()] = None
+
+    # state
+
+    def _root_node(self, state: SituationState) -> Node:
+        return self._graph.numbers.get(state.root, state.root) if state.known_root else state.root
+
+    def changes(self) -> list[Change]:
+        """The state entries that changed since the last call, the clock among them."""
+        changed: list[Change] = []
+        for key in self._dirty:
+            if key == _CLOCK:
+                changed.append((key, b"%d" % self.now))
+            elif key[:1] == _ALERT:
+                alert = self._alerts.get(key[1:].decode())
+                changed.append((key, None if alert is None else _encode(alert)))
+            else:
+                situation = self._situations.get(key[1:].decode())
+                changed.append((key, None if situation is None else _encode(situation.state)))
+        self._dirty.clear()
+        return changed
+
+    def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`.
+
+        A saved alert whose situation was not saved with it is taken as one that still belongs nowhere.
+        """
+        alerts: list[AlertState] = []
+        for key, value in entries:
+            if key == _CLOCK:
+                self.now = int(value)
+            elif key[:1] == _ALERT:
+                alerts.append(_decode_alert(value))
+            else:
+                state = _decode_situation(value)
+                self._situations[state.id] = LiveSituation(state, self._root_node(state))
+        for alert in sorted(alerts, key=lambda alert: (alert.sequence, alert.fingerprint)):
+            self._alerts[alert.fingerprint] = alert
+            situation = self._situations.get(alert.situation)
+            if situation is None:
+                alert.situation, alert.sequence = "", 0
+                self._observe(alert)
+                continue
+            situation.hold(alert)
+            if situation.state.recent:
+                node = self._notice(alert)
+                self._claimed[node] = situation
+                situation.nodes[node] = None
+        for situation in self._situations.values():
+            if situation.state.recent:
+                self._rooted[situation.root] = situation
+            self._await_deadline(situation)
+            if situation.state.touched:
+                self._touched[situation.state.id] = None

@@ -1,0 +1,174 @@
+"""Stages and lanes: one coroutine per stage and owned partition, which never overlaps with itself.
+
+A stage is a function that is started for each partition when its state is complete and ends when the partition leaves:
+its local variables are the partition's memory. It loops over its lane, which hands out record batches and, every
+`tick_seconds`, a tick; asking for the next one acknowledges the batch before. Why one task per partition inside one
+Faust agent: order within a partition is kept by construction, ticks cannot interleave with batches, and while one
+partition waits for the broker's acknowledgement the others work.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from faust import Stream
+from faust.types import EventT, Message
+
+from opsbridge.stream.batches import RecordBatch, Records
+from opsbridge.stream.errors import StageError
+from opsbridge.stream.outbox import Outbox
+from opsbridge.stream.tables import StateTable
+
+# Batches waiting in a lane behind the one in work: enough to keep it busy, little to read again.
+WAITING_BATCHES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed and no batch of this partition is in work: `now` is the event loop's clock in seconds."""
+
+    partition: int
+    now: float
+
+
+class Lane:
+    """What one partition of a stage has to do, one thing after the other."""
+
+    def __init__(self, partition: int, acknowledge: Callable[[Message], None], tick_seconds: float | None) -> None:
+        self.partition = partition
+        self._acknowledge = acknowledge
+        self._tick_seconds = tick_seconds
+        self._waiting: deque[EventT[Any]] = deque()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._working_on: Message | None = None
+
+    async def __aiter__(self) -> AsyncIterator[RecordBatch | Tick]:
+        loop = asyncio.get_running_loop()
+        next_tick = loop.time() + self._tick_seconds if self._tick_seconds is not None else None
+        while not self._closed:
+            if next_tick is not None and self._tick_seconds is not None and (now := loop.time()) >= next_tick:
+                next_tick = now + self._tick_seconds
+                yield Tick(self.partition, now)
+            elif self._waiting:
+                message = self._waiting.popleft().message
+                self._room.set()
+                self._working_on = message
+                yield RecordBatch(message.topic, message.partition, cast("Records", message.value))
+                self._acknowledge(message)
+                self._working_on = None
+            else:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout_at(next_tick):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def settle(self, outbox: Outbox, *tables: StateTable) -> None:
+        """Send what the batch or tick caused, then save the state that says it was sent.
+
+        In this order: a crash in between repeats outputs, which carry derived ids; the other order would lose them.
+        """
+        await outbox.flush()
+        for table in tables:
+            await table.flush(self.partition)
+
+    async def put(self, event: EventT[Any]) -> None:
+        """Queue one message of record batches; waits while the lane is full."""
+        await self._room.wait()
+        if not self._closed:
+            self._waiting.append(event)
+            self._wake.set()
+            if len(self._waiting) >= WAITING_BATCHES:
+                self._room.clear()
+
+    def close(self) -> None:
+        """End the loop after the batch in work; what waits is left to the partition's next owner."""
+        self._closed = True
+        self._waiting.clear()
+        self._room.set()
+        self._wake.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the partition is being given up."""
+        return self._closed
+
+    def describe(self) -> str:
+        """What is being worked on, for an error."""
+        if self._working_on is None:
+            return f"partition {self.partition}"
+        records = cast("Records", self._working_on.value)
+        return f"{self._working_on.topic}[{self.partition}] offsets {records[0].offset} to {records[-1].offset}"
+
+
+StageFunction = Callable[[Lane], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Stage:
+    """A named function over lanes, and its lanes while partitions are owned.
+
+    `topics` share a lane where their partition numbers agree, so topics of a stage with state need equal counts.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    run: StageFunction
+    tick_seconds: float | None
+    fail: Callable[[BaseException], None]
+    _lanes: dict[int, tuple[Lane, asyncio.Task[None]]] = field(default_factory=dict)
+    _generation: int | None = None
+
+    def open(self, partitions: Iterable[int], generation: int, acknowledge: Callable[[Message], None]) -> None:
+        """Start a lane for each owned partition; its state is complete."""
+        if self._lanes:
+            self.fail(StageError(f"stage {self.name}: lanes were opened twice"))
+            return
+        self._generation = generation
+        for partition in sorted(set(partitions)):
+            lane = Lane(partition, acknowledge, self.tick_seconds)
+            task = asyncio.create_task(self._guarded(lane), name=f"{self.name}[{partition}]")
+            self._lanes[partition] = lane, task
+
+    async def route(self, stream: "Stream[Any]") -> None:
+        """The Faust agent: hand each message to the lane of its partition."""
+        async for event in stream.noack().events():
+            # Between revocation and recovery nothing is taken: every partition is then read from its committed offset.
+            if event.message.generation_id == self._generation:
+                lane, _ = self._lanes[event.message.partition]
+                await lane.put(event)
+
+    async def close(self, patience: float) -> bool:
+        """End all lanes after the batch in work; whether all ended by themselves within `patience` seconds."""
+        self._generation = None
+        lanes, self._lanes = self._lanes, {}
+        if not lanes:
+            return True
+        for lane, _ in lanes.values():
+            lane.close()
+        _, unfinished = await asyncio.wait([task for _, task in lanes.values()], timeout=patience)
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)
+        return not unfinished
+
+    async def _guarded(self, lane: Lane) -> None:
+        try:
+            await self.run(lane)
+            if not lane.closed:
+                raise StageError("it returned while its partition is still ours")
+        except Exception as error:  # noqa: BLE001 # whatever a stage raises ends the worker, with its place
+            self.fail(_placed(self.name, lane, error))
+
+
+def _placed(stage: str, lane: Lane, error: Exception) -> StageError:
+    placed = StageError(f"stage {stage}, {lane.describe()}: {type(error).__name__}: {error}")
+    placed.__cause__ = error
+    return placed

@@ -1,0 +1,180 @@
+"""State of a stage: bytes by key and partition, saved in a compacted changelog topic.
+
+A `StateTable` is a Faust table as far as assignment and recovery go, and nothing more: changes are collected while a
+batch is processed and written by `flush` before the batch is acknowledged. Partitions are forgotten on every revocation
+and read again from the beginning, since another worker may have changed them. State is handed out only after it is
+proved complete; `opsbridge.stream.recovery` reads it, lanes use it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import faust
+from faust.types import TP, AppT, EventT, TopicT
+
+from opsbridge.stream.batches import Records
+from opsbridge.stream.errors import DeliveryError, RecoveryError
+from opsbridge.stream.outbox import BatchWriter
+
+State = dict[bytes, bytes]
+
+
+class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict interface is not used
+    """One dict of bytes per owned partition, and the changes that are not saved yet."""
+
+    def __init__(self, app: AppT, *, name: str, changelog: str, writer: BatchWriter) -> None:
+        """`changelog` is the topic, which must exist and be compacted; partitions are those of the stage's topic."""
+        super().__init__(app, name=name, key_type=bytes, value_type=bytes, recovery_buffer_size=2)
+        self.changelog = changelog
+        self._writer = writer
+        self._read: dict[int, State] = {}
+        self._reached: dict[int, int] = {}
+        self._saved_up_to: dict[int, int] = {}  # of complete partitions: the highest changelog offset we know of
+        self._taken: set[int] = set()
+        self._pending: dict[int, dict[bytes, bytes | None]] = {}
+
+    # What stages call.
+
+    def view(self, partition: int) -> Mapping[bytes, bytes]:
+        """The state of `partition`, with changes that are not saved yet; raises `RecoveryError` if it is not here."""
+        self._require(partition)
+        if partition in self._taken:
+            raise RecoveryError(f"state {self.name}[{partition}] has been taken over: its owner knows it")
+        return self._read[partition]
+
+    def take(self, partition: int) -> State:
+        """Hand the state of `partition` over: the table keeps only unsaved changes from now on."""
+        self._require(partition)
+        if partition in self._taken:
+            raise RecoveryError(f"state {self.name}[{partition}] has been taken over already")
+        self._taken.add(partition)
+        return self._read.pop(partition)
+
+    def put(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Note a change (none: the key is gone); it is saved by the next `flush`."""
+        changes = self._pending.get(partition)
+        if changes is None:
+            self._require(partition)
+            changes = self._pending[partition] = {}
+        changes[key] = value
+        state = self._read.get(partition)
+        if state is None:
+            return
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+
+    def pending(self, partition: int) -> int:
+        """How many keys have changes that are not saved."""
+        return len(self._pending.get(partition, ()))
+
+    async def flush(self, partition: int) -> None:
+        """Save the changes of `partition`; returns when they are acknowledged.
+
+        Raises `DeliveryError` and keeps them if that fails. The caller must let the worker stop: its memory says
+        "applied" where the changelog does not.
+        """
+        changes = self._pending.get(partition)
+        if not changes:
+            return
+        self._pending[partition] = {}
+        try:
+            offset = await self._writer.write(
+                self.changelog, partition, [(key, value, None, None) for key, value in changes.items()]
+            )
+        except BaseException:
+            self._pending[partition] = changes | self._pending[partition]
+            raise
+        known = self._saved_up_to[partition]
+        if 0 <= offset <= known:
+            raise DeliveryError(
+                f"changelog {self.changelog}[{partition}] lost records: offset {known} existed and {offset} is new. "
+                "The topic was deleted or truncated under a running worker; state saved before is gone"
+            )
+        self._saved_up_to[partition] = max(known, offset)
+
+    def _require(self, partition: int) -> None:
+        if partition not in self._saved_up_to:
+            owned = sorted(self._saved_up_to) or "none"
+            raise RecoveryError(
+                f"state {self.name}[{partition}] is not here (recovered partitions: {owned}): "
+                f"has topic {self.changelog} as many partitions as the stage's input?"
+            )
+
+    # What recovery calls.
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
+        """Read lists of changelog records into the state; raises `RecoveryError` for a record without key."""
+        for event in batch:
+            records = cast("Records", event.message.value)
+            partition = event.message.partition
+            state = self._read.setdefault(partition, {})
+            for record in records:
+                key, value = record.key, record.value
+                if key is None:
+                    raise RecoveryError(
+                        f"changelog {self.changelog}[{partition}] offset {record.offset}: a record without key. "
+                        "Something else writes to this topic; it is of no use for recovery"
+                    )
+                if value is None:
+                    state.pop(key, None)
+                else:
+                    state[key] = value
+            self._reached[partition] = event.message.offset
+
+    def pass_over(self, partition: int, offset: int) -> None:
+        """Nothing is left to read up to `offset`: what was there are markers or compacted records."""
+        self._reached[partition] = max(offset, self._reached.get(partition, -1))
+
+    def complete(self, highwaters: Mapping[int, int | None]) -> None:
+        """Recovery of these partitions has ended: each must have been read up to its last offset.
+
+        `highwaters` holds that offset, -1 for an empty partition. Raises `RecoveryError` if one was not reached, in
+        which case no state is handed out.
+        """
+        for partition, last in highwaters.items():
+            reached = self._reached.get(partition, -1)
+            if last is None or reached < last:
+                raise RecoveryError(
+                    f"changelog {self.changelog}[{partition}]: recovery ended at offset {reached}, the last is {last}"
+                )
+        for partition in highwaters:
+            self._read.setdefault(partition, {})
+            self._saved_up_to[partition] = self._reached.get(partition, -1)
+
+    def forget(self) -> None:
+        """Drop every partition: called on revocation, when lanes have ended and nothing is unsaved."""
+        for memory in (self._read, self._reached, self._saved_up_to, self._taken, self._pending):
+            memory.clear()
+
+    # What Faust calls.
+
+    def persisted_offset(self, tp: TP) -> int:
+        """What recovery may skip: only what this table has read since the last revocation."""
+        return self._reached.get(tp.partition, -1)
+
+    async def on_start(self) -> None:
+        """Nothing: no store, and topics are made by `opsbridge.stream.topics`."""
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Nothing: `forget` was called on revocation."""
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Nothing: `complete` was called, which Faust would not have let fail."""
+
+    def _changelog_topic_name(self) -> str:
+        return self.changelog
+
+    def _new_changelog_topic(self, **_: object) -> TopicT:
+        return self.app.topic(
+            self.changelog,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            acks=False,
+            allow_empty=True,
+        )
