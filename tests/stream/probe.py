@@ -107,7 +107,9 @@ class Probe:
         await self._writer.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await asyncio.gather(*(worker.close() for worker in self.workers))
         await self._consumer.stop()
         await self._writer.stop()

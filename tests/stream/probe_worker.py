@@ -1,8 +1,8 @@
 """A worker for the live probe: counts events per key, in state that remembers the applied offset of each partition.
 
-Run as a process: `python probe_worker.py SERVERS PREFIX [json]`. An input record is `b"<key> <sequence>"`. A key's state is
-`count,offset`: the number of its events and the offset up to which they are counted, so that an event that is read again is
-recognised; how many were is printed at the end.
+Run as a process: `python probe_worker.py SERVERS PREFIX [json]`. An input record is `b"<key> <sequence>"`. A key's
+state is `count,offset`: the number of its events and the offset up to which they are counted, so that an event that is
+read again is recognised; how many were is printed at the end.
 """
 
 import asyncio

@@ -1,11 +1,12 @@
-"""The law of restart, live: kill -9, workers that join and leave, a broker that dies; and failures that must end a worker."""
+"""The law of restart, live: kill -9, workers that come and go, a broker that dies; and failures that end a worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from kafka_server import Kafka
 from probe import PARTITIONS, Probe, admin
+
+from kafka_server import Kafka
 
 CHUNK = 20_000
 

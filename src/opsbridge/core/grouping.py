@@ -1,142 +1,129 @@
-"""Grouping: divides CIs with unexplained alerts among roots, taking from situations what a better root explains.
+"""Grouping: finds the cheapest roots for CIs whose alerts nothing explains yet, and replaces roots that they make needless.
 
-A lazy greedy choice over the candidates' ratios (roots.py): the best candidate takes every alerting CI it would
-explain, except what a still better root holds; what is left competes again. Only candidates that the unexplained CIs
-depend on are looked at, so the cost follows the change, not the storm.
+A lazy greedy weighted set cover (Chvatal 1979): the candidate that saves most per cost goes first. It saves the price of
+every unexplained CI that it would explain, and the price of every other root whose CIs it explains all. Only candidates
+that the unexplained CIs depend on are looked at, so the cost follows the change, not the storm.
 """
 
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 
-from opsbridge.core.roots import SELF_RATIO, WEIGHT, Evidence, Node, Rank
+from opsbridge.core.roots import ALONE, WEIGHT, Evidence, Node, Rank
 from opsbridge.core.situations import LiveSituation
 
 
 class Group:
-    """A root and the CIs it is to explain; `situation` if that root, or what explains the root, has one already."""
+    """A root with the CIs that it is to explain, and the situations that become one because of it."""
 
-    __slots__ = ("nodes", "root", "situation")
+    __slots__ = ("cost", "nodes", "root", "situations")
 
-    def __init__(self, root: Node, situation: LiveSituation | None) -> None:
+    def __init__(self, root: Node, cost: int) -> None:
         self.root = root
-        self.situation = situation
+        self.cost = cost
         self.nodes: list[Node] = []
+        self.situations: list[LiveSituation] = []
 
 
 def regroup(
     evidence: Evidence,
-    unexplained: list[Node],
-    claimed: dict[Node, LiveSituation],
-    rooted: dict[Node, LiveSituation],
-) -> tuple[list[Group], list[LiveSituation]]:
-    """The new groups, and the situations they took CIs from: these are dissolved and their CIs are in the groups."""
-    return _Regrouping(evidence, unexplained, claimed, rooted).run()
+    unexplained: Iterable[Node],
+    candidates: Iterable[Node],
+    claimed: Mapping[Node, LiveSituation],
+) -> list[Group]:
+    """Groups that together explain every unexplained CI; `candidates` are tried beside those the CIs depend on."""
+    return _Grouping(evidence, unexplained, claimed).run(candidates)
 
 
-class _Regrouping:
-    def __init__(
-        self,
-        evidence: Evidence,
-        unexplained: list[Node],
-        claimed: dict[Node, LiveSituation],
-        rooted: dict[Node, LiveSituation],
-    ) -> None:
+class _Grouping:
+    def __init__(self, evidence: Evidence, unexplained: Iterable[Node], claimed: Mapping[Node, LiveSituation]) -> None:
         self._evidence = evidence
         self._claimed = claimed
-        self._rooted = rooted
         self._open = dict.fromkeys(unexplained)
-        self._taken: dict[Node, Group] = {}
-        self._groups: list[Group] = []
-        self._dissolved: dict[str, LiveSituation] = {}
-        self._offered: set[Node] = set()
-        self._heap: list[tuple[Rank, str, Node]] = []
-        self._standing: dict[str, Rank] = {}
+        self._groups: dict[int, Group] = {}
+        self._group_of: dict[Node, Group] = {}
+        self._gone: dict[str, Group] = {}  # situation -> the group that has taken it in
+        self._heap: list[tuple[Rank, Node]] = []
 
-    def run(self) -> tuple[list[Group], list[LiveSituation]]:
+    def run(self, candidates: Iterable[Node]) -> list[Group]:
+        evidence = self._evidence
+        offered = dict.fromkeys(candidates)
         for node in self._open:
-            self._offer_candidates_of(node)
-        while self._heap and self._open:
-            rank, _, root = heappop(self._heap)
+            for level in evidence.upstream(node):
+                offered.update(dict.fromkeys(level))
+        for candidate in offered:
+            if evidence.covers(candidate) > 1:
+                heappush(self._heap, (evidence.rank(candidate, evidence.promise(candidate)), candidate))
+        while self._heap:
+            rank, root = heappop(self._heap)
             self._consider(root, rank)
         for node in list(self._open):
-            self._take(node, [node])
-        return self._groups, list(self._dissolved.values())
+            self._take(Group(node, ALONE), [node], [])
+        return list(self._groups.values())
 
-    def _offer_candidates_of(self, node: Node) -> None:
-        for level in self._evidence.upstream(node):
-            for candidate in level:
-                if candidate not in self._offered:
-                    self._offered.add(candidate)
-                    self._offer(candidate, self._evidence.ratio(candidate))
-
-    def _offer(self, candidate: Node, ratio: float) -> None:
-        if ratio > SELF_RATIO:
-            heappush(self._heap, (self._evidence.rank(candidate, ratio), self._evidence.name(candidate), candidate))
+    def _holder(self, node: Node) -> Group | LiveSituation | None:
+        group = self._group_of.get(node)
+        if group is not None:
+            return group
+        situation = self._claimed.get(node)
+        return None if situation is None else self._gone.get(situation.state.id, situation)
 
     def _consider(self, root: Node, rank: Rank) -> None:
-        """Let the candidate take what it may; if that is less than it promised, let it stand behind others again."""
+        """Take the candidate if it saves more than it costs and nothing else saves more per cost."""
         evidence = self._evidence
         nodes: list[Node] = []
-        explains = 0
+        worth = 0
+        held: dict[int, tuple[Group | LiveSituation, list[int]]] = {}
         for hops, node in evidence.explained(root):
-            if self._may_take(node, rank):
+            if node in self._open:
                 nodes.append(node)
-                explains += WEIGHT[hops]
-        if not any(node in self._open for node in nodes):
+                worth += WEIGHT[hops]
+            elif (holder := self._holder(node)) is not None:
+                held.setdefault(id(holder), (holder, []))[1].append(WEIGHT[hops])
+        worth *= ALONE // 1000
+        absorbed: list[Group | LiveSituation] = []
+        for holder, weights in held.values():
+            if holder.root == root or len(weights) == len(holder.nodes):
+                absorbed.append(holder)
+                worth += holder.cost * sum(weights) // (1000 * len(weights))
+        if not nodes and all(holder.root == root for holder in absorbed):
             return
-        ratio = explains / evidence.cost(root)
-        if ratio < -rank[0]:
-            behind = evidence.rank(root, ratio)
-            if ratio <= SELF_RATIO or (self._heap and self._heap[0][0] < behind):
-                self._offer(root, ratio)
-                return
-        self._take(root, nodes)
+        cost = evidence.cost(root)
+        if worth <= cost:
+            return
+        again = evidence.rank(root, worth / cost)
+        if again > rank and self._heap and self._heap[0][0] < again:
+            heappush(self._heap, (again, root))
+            return
+        self._take(self._explaining(root, cost, absorbed), nodes, absorbed)
 
-    def _may_take(self, node: Node, rank: Rank) -> bool:
-        if node in self._open:
-            return True
-        if node in self._taken:
-            return False
-        holder = self._claimed.get(node)
-        return holder is not None and holder.state.id not in self._dissolved and self._standing_of(holder) > rank
-
-    def _standing_of(self, holder: LiveSituation) -> Rank:
-        standing = self._standing.get(holder.state.id)
-        if standing is None:
-            evidence = self._evidence
-            ratio = max(SELF_RATIO, evidence.ratio(holder.root))
-            standing = self._standing[holder.state.id] = evidence.rank(holder.root, ratio)
-        return standing
-
-    def _take(self, root: Node, nodes: list[Node]) -> None:
-        group = self._group_for(root, nodes)
-        for node in nodes:
-            holder = self._claimed.get(node)
-            if holder is not None and holder is not group.situation:
-                self._dissolve(holder)
-        for node in nodes:
-            self._open.pop(node, None)
-            self._taken[node] = group
-        group.nodes += nodes
-
-    def _group_for(self, root: Node, nodes: list[Node]) -> Group:
-        """A group of its own, or the one that explains the root's own alert and with it all behind the root."""
-        if root in self._taken:
-            return self._taken[root]
-        holder = self._rooted.get(root)
-        if holder is None and root not in nodes:
-            holder = self._claimed.get(root)
-        if holder is not None and holder.state.id not in self._dissolved:
-            group = Group(holder.root, holder)
-        else:
-            group = Group(root, None)
-        self._groups.append(group)
+    def _explaining(self, root: Node, cost: int, absorbed: list[Group | LiveSituation]) -> Group:
+        """A group of its own; or, if the root's own alert is explained by something else, the group of that."""
+        holder = None if root in self._open else self._holder(root)
+        if holder is None or holder in absorbed:
+            return Group(root, cost)
+        if isinstance(holder, Group):
+            return holder
+        group = Group(holder.root, holder.cost)
+        self._absorb(group, holder)
         return group
 
-    def _dissolve(self, holder: LiveSituation) -> None:
-        if holder.state.id in self._dissolved:
-            return
-        self._dissolved[holder.state.id] = holder
+    def _take(self, group: Group, nodes: list[Node], absorbed: list[Group | LiveSituation]) -> None:
+        self._groups[id(group)] = group
+        for node in nodes:
+            del self._open[node]
+            self._group_of[node] = group
+        group.nodes += nodes
+        for holder in absorbed:
+            if holder is not group:
+                self._absorb(group, holder)
+
+    def _absorb(self, group: Group, holder: Group | LiveSituation) -> None:
+        situations = [holder] if isinstance(holder, LiveSituation) else holder.situations
         for node in holder.nodes:
-            if node not in self._taken and node not in self._open:
-                self._open[node] = None
-                self._offer_candidates_of(node)
+            self._group_of[node] = group
+        for situation in situations:
+            self._gone[situation.state.id] = group
+        group.nodes += holder.nodes
+        group.situations += situations
+        if isinstance(holder, Group):
+            del self._groups[id(holder)]

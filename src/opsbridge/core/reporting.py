@@ -108,10 +108,11 @@ def _because(situation: LiveSituation, root: Root) -> list[str]:
     state = situation.state
     if state.merged_into is not None:
         return [f"situation {state.merged_into} explains all its alerts"]
+    cis = len(situation.nodes) or state.scored
     reasons = [
-        f"{root.ci} sent nothing itself; its failure is the best explanation of the alerts of {state.scored} CIs"
+        f"{root.ci} sent nothing itself; its failure is the best explanation of the alerts of {cis} CIs"
         if root.silent
-        else f"{root.ci} sent {root.class_}; its failure explains the alerts of {state.scored} CIs"
+        else f"{root.ci} sent {root.class_}; its failure explains the alerts of {cis} CIs"
     ]
     if len(state.candidates) > 1:
         first, second = state.candidates[:2]

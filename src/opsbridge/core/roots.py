@@ -1,13 +1,12 @@
-"""Which CI best explains what: the evidence of firing alerts, added up at every CI they depend on.
+"""What recent alerts say about every CI that they depend on: how much a candidate explains, and what it costs to believe.
 
-Each candidate is priced in nats, the cost of believing that it failed: how unlikely a failure is, that it should have said
-so itself, and that monitored dependents which would suffer stay silent. Against that stands what it explains: the CIs with
-alerts among its dependents. The candidate that explains most per nat is chosen first (greedy weighted set cover, Chvatal
-1979). All sums are integers, so neither order nor restart can change them.
+Costs are nats: how unlikely a failure is, that a monitored CI should have said so itself, and that dependents which
+would suffer are silent. A silent CI speaks once for everything behind it, at the edge of what alerts. The choice itself
+is a weighted set cover (grouping.py). All sums are integers, so neither order nor restart can change them.
 """
 
 from collections.abc import Iterator
-from math import exp, log, log1p
+from math import exp, log
 from typing import Final
 
 import msgspec
@@ -21,52 +20,45 @@ NAT: Final = 1000
 """Costs are integers in thousandths of a nat."""
 
 ALONE: Final = 5 * NAT
-"""A CI fails by itself: once in about 150 observation windows (e^-5). Also the price of leaving an alert unexplained."""
+"""A CI fails by itself in about one of 150 observation windows (e^-5): the price of any root, and of leaving an alert
+as its own explanation."""
 
 UNREPORTED: Final = round(-log(0.1) * NAT)
 """A failed and monitored CI sends no event of its own in one case out of ten (its agent died with it)."""
 
-NOISE: Final = 0.01
-"""The chance that a CI alerts in a window for an unrelated reason."""
+SILENT: Final = round((log(0.99) - log(0.75)) * NAT)
+"""What one silent dependent speaks against its provider: a quarter of the dependents would alert because of it, one in
+a hundred alerts anyway."""
 
-_PROPAGATES: Final = [max(0.02, 0.9 * 0.5**hops) for hops in range(MAX_HOPS + 1)]
-"""The chance that a failure is reported by a given dependent so many hops away: about half of it goes at every hop."""
-
-SILENCE: Final = [round((log(1 - NOISE) - log(1 - p)) * NAT) for p in _PROPAGATES]
-"""What one silent, monitored dependent so many hops away speaks against its provider, in NAT."""
-
-WEIGHT: Final = [1000 - 50 * hops for hops in range(MAX_HOPS + 1)]
-"""What one CI with alerts counts as explained, in thousandths; of two equal explanations the nearer is better."""
-
-SELF_RATIO: Final = WEIGHT[0] / ALONE
-"""What an alert that is its own explanation is worth per NAT: a candidate must do better."""
+WEIGHT: Final = [1000 - 20 * hops for hops in range(MAX_HOPS + 1)]
+"""What a CI with alerts counts as explained, in thousandths; of two equal explanations the nearer is better."""
 
 Rank = tuple[float, int, str]
-"""Sorts candidates, best first: minus the ratio, the time of its own first alert, its id."""
+"""Sorts candidates, best first: minus what they explain per cost, the time of their own first alert, their id."""
 
-_SILENT: Final = 1 << 62
+_NO_ALERT: Final = 1 << 62
 
 
 class _Candidate(msgspec.Struct, gc=False):
-    silence: int
-    """What all its monitored dependents would speak against it if they were silent."""
     price: int
-    """What it costs to believe in it, before the silence of its dependents."""
-    outspoken: int
-    """The price when it alerts itself: silence counts little (by its logarithm) against a failure that is a fact."""
+    """What it costs to believe in it while it says nothing, before the silence of dependents."""
     covered: int = 0
-    refund: int = 0
     alerting: int = 0
 
 
 class Evidence:
-    """The CIs with recent alerts, and what that says of every CI they depend on."""
+    """The CIs with recent alerts, and what that says of every CI they depend on.
 
-    __slots__ = ("_candidates", "_graph", "alerting")
+    A CI is touched while an alert depends on it. Against a candidate speaks every silent, monitored CI that depends
+    directly on something touched behind the candidate.
+    """
+
+    __slots__ = ("_candidates", "_edge", "_graph", "alerting")
 
     def __init__(self, graph: CIGraph) -> None:
         self._graph = graph
         self._candidates: dict[Node, _Candidate] = {}
+        self._edge: dict[Node, int] = {}
         self.alerting: dict[Node, int] = {}
         """CI -> time of its first recent alert."""
 
@@ -91,88 +83,94 @@ class Evidence:
         """A CI that had no recent alert has one, of that time."""
         self.alerting[node] = time
         candidates = self._candidates
-        for hops, level in enumerate(self.upstream(node)):
-            weight, silence = WEIGHT[hops], SILENCE[hops]
+        touched: list[Node] = []
+        for weight, level in zip(WEIGHT, self.upstream(node), strict=False):
             for number in level:
                 candidate = candidates.get(number)
                 if candidate is None:
-                    candidate = candidates[number] = self._price(number)
+                    candidate = candidates[number] = self._candidate(number)
+                    touched.append(number)
                 candidate.covered += weight
-                candidate.refund += silence
                 candidate.alerting += 1
+        self._move_edge(touched, 1)
 
     def withdraw(self, node: Node) -> None:
         """The CI's alerts are no longer recent: forget what they said."""
         del self.alerting[node]
         candidates = self._candidates
-        for hops, level in enumerate(self.upstream(node)):
-            weight, silence = WEIGHT[hops], SILENCE[hops]
+        released: list[Node] = []
+        for weight, level in zip(WEIGHT, self.upstream(node), strict=False):
             for number in level:
                 candidate = candidates[number]
                 candidate.covered -= weight
-                candidate.refund -= silence
                 candidate.alerting -= 1
                 if not candidate.alerting:
-                    del candidates[number]
+                    released.append(number)
+        self._move_edge(released, -1)
+        for number in released:
+            del candidates[number]
 
-    def _price(self, node: Node) -> _Candidate:
-        if not isinstance(node, int):
-            return _Candidate(0, ALONE, ALONE)
-        cis = self._graph.cis
-        silence = sum(
-            SILENCE[hops] * sum(cis[number].monitored for number in level)
-            for hops, level in enumerate(self._graph.downstream(node, MAX_HOPS))
-            if hops
-        )
-        own = UNREPORTED if cis[node].monitored else 0
-        return _Candidate(silence, ALONE + own, ALONE + round(NAT / 2 * log1p(silence / SILENCE[1])))
+    def _move_edge(self, moved: list[Node], sign: int) -> None:
+        """The moved CIs are touched (1) or about to be released (-1): their silent dependents count, they no longer do."""
+        candidates, graph = self._candidates, self._graph
+        among = set(moved)
+        for number in moved:
+            if not isinstance(number, int):
+                continue
+            silent = sum(d not in candidates and graph.cis[d].monitored for d in graph.dependents[number])
+            self._shift(number, sign * silent)
+            if graph.cis[number].monitored:
+                for provider in graph.providers[number]:
+                    if provider in candidates and provider not in among:
+                        self._shift(provider, -sign)
+
+    def _shift(self, number: int, by: int) -> None:
+        if by:
+            edge = self._edge
+            for level in self._graph.upstream(number):
+                for candidate in level:
+                    count = edge.get(candidate, 0) + by
+                    if count:
+                        edge[candidate] = count
+                    else:
+                        del edge[candidate]
+
+    def _candidate(self, node: Node) -> _Candidate:
+        monitored = isinstance(node, int) and self._graph.cis[node].monitored
+        return _Candidate(ALONE + UNREPORTED if monitored else ALONE)
+
+    def covers(self, node: Node) -> int:
+        """How many CIs with recent alerts depend on this one, itself included."""
+        candidate = self._candidates.get(node)
+        return candidate.alerting if candidate else 0
 
     def cost(self, node: Node) -> int:
-        """The price of believing that this CI failed, in NAT."""
-        candidate = self._candidates.get(node)
-        if candidate is None:
-            candidate = self._price(node)
-        if node in self.alerting:
-            return candidate.outspoken
-        return candidate.price + max(0, candidate.silence - candidate.refund)
+        """The price of believing that this CI's failure is behind the alerts of its dependents, in NAT."""
+        price = ALONE if node in self.alerting else self._candidates[node].price
+        return price + SILENT * self._edge.get(node, 0)
 
-    def ratio(self, node: Node) -> float:
-        """What the candidate explains of all recent alerts, per NAT of its cost."""
-        candidate = self._candidates[node]
-        if node in self.alerting:
-            return candidate.covered / candidate.outspoken
-        silence = candidate.silence - candidate.refund
-        return candidate.covered / (candidate.price + silence if silence > 0 else candidate.price)
+    def promise(self, node: Node) -> float:
+        """The most that the candidate can be worth per cost: as if nothing else explained what it explains."""
+        return self._candidates[node].covered * (ALONE // 1000) / self.cost(node)
 
     def rank(self, node: Node, ratio: float) -> Rank:
         """How a candidate with that ratio sorts among others; of equals, the one that alerted first, then by id."""
-        return -ratio, self.alerting.get(node, _SILENT), self.name(node)
-
-    def best(self, node: Node) -> Node:
-        """The best explanation of a CI's alerts among itself and all it depends on."""
-        best, best_ratio = node, max(SELF_RATIO, self.ratio(node))
-        for level in self.upstream(node)[1:]:
-            for number in level:
-                ratio = self.ratio(number)
-                if ratio > best_ratio or (
-                    ratio == best_ratio and self.rank(number, ratio) < self.rank(best, best_ratio)
-                ):
-                    best, best_ratio = number, ratio
-        return best
+        return -ratio, self.alerting.get(node, _NO_ALERT), self.name(node)
 
     def scores(self, nodes: list[Node]) -> dict[Node, float]:
         """Log-likelihood ratio (nats) of every candidate for these CIs: it failed, against each failed by itself."""
         covered: dict[Node, int] = {}
         for node in nodes:
-            for hops, level in enumerate(self.upstream(node)):
-                weight = WEIGHT[hops]
+            for weight, level in zip(WEIGHT, self.upstream(node), strict=False):
                 for number in level:
                     covered[number] = covered.get(number, 0) + weight
-        alone = ALONE // WEIGHT[0]
         return {
-            node: (weight * alone - (ALONE if weight == WEIGHT[0] and node in self.alerting else self.cost(node))) / NAT
-            for node, weight in covered.items()
+            node: (weight * (ALONE // 1000) - self._cost_for(node, weight)) / NAT for node, weight in covered.items()
         }
+
+    def _cost_for(self, node: Node, weight: int) -> int:
+        """Whose own alert is all it explains need not have spread: the silence of its dependents says nothing."""
+        return ALONE if weight == WEIGHT[0] and node in self.alerting else self.cost(node)
 
 
 def confidence(score: float, others: list[float]) -> float:

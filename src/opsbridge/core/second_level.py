@@ -16,7 +16,7 @@ from opsbridge.core.decisions import SituationUpdate, Status, Transition
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.grouping import Group, regroup
 from opsbridge.core.reporting import Reporter
-from opsbridge.core.roots import Evidence, Node
+from opsbridge.core.roots import ALONE, Evidence, Node
 from opsbridge.core.situations import NEVER, AlertState, LiveSituation, SituationState, situation_id
 
 TICK_MS: Final = 1_000
@@ -172,51 +172,75 @@ class SecondLevel:
     # settling
 
     def _settle(self) -> None:
+        """Explain the CIs that alerts came from since the last tick."""
         if not self._pending:
             return
-        alerting = self._evidence.alerting
+        alerting, name = self._evidence.alerting, self._evidence.name
         unexplained: list[Node] = []
-        for node in sorted(self._pending, key=lambda node: (alerting[node], self._evidence.name(node))):
-            situation = self._rooted.get(self._evidence.best(node))
+        behind: dict[str, list[Node]] = {}
+        for node in sorted(self._pending, key=lambda node: (alerting[node], name(node))):
+            situation = self._nearest(node)
             if situation is None:
                 unexplained.append(node)
             else:
-                self._claim(situation, node)
+                behind.setdefault(situation.state.id, []).append(node)
         self._pending.clear()
-        if unexplained:
-            self._apply(*regroup(self._evidence, unexplained, self._claimed, self._rooted))
+        rivals: list[Node] = []
+        for situation_id, nodes in behind.items():
+            situation = self._situations[situation_id]
+            if self._extends_to(situation, nodes):
+                rivals += self._rivals(situation)
+            else:
+                unexplained += nodes
+        if unexplained or rivals:
+            for group in regroup(self._evidence, unexplained, rivals, self._claimed):
+                self._apply(group)
 
-    def _apply(self, groups: list[Group], dissolved: list[LiveSituation]) -> None:
-        """Carry out a regrouping: every group gets an old situation or a new one, what is left over is merged."""
-        heirs: dict[str, Group] = {}
-        for old in dissolved:
-            heirs[old.state.id] = max(
-                groups,
-                key=lambda group: (
-                    group.situation is old,
-                    group.root == old.root,
-                    sum(node in old.nodes for node in group.nodes),
-                    self._evidence.name(group.root),
-                ),
-            )
-        for group in groups:
-            if group.situation is None:
-                claims = [old for old in dissolved if heirs[old.state.id] is group]
-                if claims:
-                    group.situation = min(
-                        claims, key=lambda old: (not old.state.version, old.state.opened, old.state.id)
-                    )
-        for group in groups:
-            situation = group.situation or self._new(group)
-            group.situation = situation
-            if situation.root != group.root:
-                self._reroot(situation, group.root)
-            for node in group.nodes:
-                self._claim(situation, node)
-        for old in dissolved:
-            heir = heirs[old.state.id].situation
-            if heir is not None and heir is not old:
-                self._merge(old, heir)
+    def _nearest(self, node: Node) -> LiveSituation | None:
+        """The recent situation with the nearest root among all that the CI depends on; of equals, the best."""
+        for level in self._evidence.upstream(node):
+            found = [root for root in level if root in self._rooted]
+            if found:
+                evidence = self._evidence
+                return self._rooted[min(found, key=lambda root: evidence.rank(root, evidence.promise(root)))]
+        return None
+
+    def _extends_to(self, situation: LiveSituation, nodes: list[Node]) -> bool:
+        """Let the situation explain these CIs behind its root, if that costs no more than leaving them alone."""
+        cost = self._evidence.cost(situation.root)
+        if cost - situation.cost > ALONE * len(nodes):
+            return False
+        situation.state.cost = cost
+        for node in nodes:
+            self._claim(situation, node)
+        return True
+
+    def _rivals(self, situation: LiveSituation) -> list[Node]:
+        """Candidates that might explain all that the situation does, for less."""
+        evidence, count = self._evidence, len(situation.nodes)
+        return [
+            candidate
+            for level in evidence.upstream(next(iter(situation.nodes)))
+            for candidate in level
+            if candidate != situation.root
+            and evidence.covers(candidate) >= count
+            and evidence.cost(candidate) < situation.cost
+        ]
+
+    def _apply(self, group: Group) -> None:
+        """Carry out a grouping: the oldest of its situations, or a new one, goes on; the others are merged into it."""
+        old = sorted(group.situations, key=lambda one: (not one.state.version, one.state.opened, one.state.id))
+        situation = old[0] if old else self._new(group)
+        situation.state.cost = group.cost
+        for merged in old[1:]:
+            if self._rooted.get(merged.root) is merged:
+                del self._rooted[merged.root]
+        if situation.root != group.root:
+            self._reroot(situation, group.root)
+        for node in group.nodes:
+            self._claim(situation, node)
+        for merged in old[1:]:
+            self._merge(merged, situation)
 
     def _new(self, group: Group) -> LiveSituation:
         seed = min(
@@ -262,8 +286,6 @@ class SecondLevel:
     def _merge(self, situation: LiveSituation, heir: LiveSituation) -> None:
         """End a situation whose CIs another one explains; nobody needs to hear of it if nobody heard of it before."""
         state = situation.state
-        if self._rooted.get(situation.root) is situation:
-            del self._rooted[situation.root]
         state.merged_into, state.recent = heir.state.id, False
         situation.become("merged")
         if state.version:

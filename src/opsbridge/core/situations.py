@@ -67,6 +67,8 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     told: int = 0
     told_root: str = ""
     sequence: int = 0
+    cost: int = 0
+    """What its root was taken for, in thousandths of a nat (roots.py)."""
     recent: bool = True
     """Its alerts still count as evidence, and new ones may join."""
     merged_into: str | None = None
@@ -112,6 +114,11 @@ class LiveSituation:
         """The root's own alerts; none if it is silent."""
         self.impact: tuple[Node, Impact] | None = None
         """The impact of the root it was last worked out for."""
+
+    @property
+    def cost(self) -> int:
+        """What its root was taken for, in thousandths of a nat."""
+        return self.state.cost
 
     @property
     def severity(self) -> int:

@@ -132,9 +132,13 @@ class Group:
         _refuse(member.join, ErrorCode.rebalance_in_progress)
         answer = member.join = asyncio.get_running_loop().create_future()
         was_leader = self.leader in (member.id, replaced)
-        keeps_generation = unchanged and (
-            self.state is State.COMPLETING or (self.state is State.STABLE and (replaced is not None or not was_leader))
-        )
+        if replaced is not None:
+            # as on Apache Kafka, a static member that comes back is looked at for its protocol only
+            keeps_generation = self.state is State.STABLE and self._elected_protocol() == self.protocol
+        else:
+            keeps_generation = unchanged and (
+                self.state is State.COMPLETING or (self.state is State.STABLE and not was_leader)
+            )
         if keeps_generation:
             self._settle_join(member, now, leader=replaced if was_leader and replaced is not None else self.leader)
             if replaced is not None and was_leader:

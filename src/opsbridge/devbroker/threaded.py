@@ -42,7 +42,9 @@ class ThreadedDevBroker:
         return self._broker.bootstrap_servers
 
     def start(self) -> None:
-        """Listen, with whatever data an earlier life left."""
+        """Listen, with whatever data an earlier life left; raises what `DevBroker.start` raises."""
+        if self._loop is not None:
+            raise RuntimeError(f"the dev broker already listens on {self.bootstrap_servers}")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="opsbridge-devbroker", daemon=True)
         self._thread.start()

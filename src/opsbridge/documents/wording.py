@@ -34,6 +34,8 @@ class Nearest:
         return self._answers[name]
 
     def _near(self, name: str) -> list[str]:
+        if name in self._by_folded:
+            return [name]
         known: Collection[str] = self._by_folded
         if len(known) > _MANY:  # difflib takes seconds on an estate: ask it only about names that begin or end alike
             known = [

@@ -20,6 +20,7 @@ from faust.types import AgentT, AppT
 from mode import CrashingSupervisor
 from yarl import URL
 
+from opsbridge.errors import OpsBridgeError
 from opsbridge.settings import Settings
 from opsbridge.stream.batches import BatchConsumer, BatchTransport
 from opsbridge.stream.connection import faust_credentials
@@ -192,7 +193,7 @@ def create_app(settings: Settings) -> WorkerApp:
 async def run_worker(app: WorkerApp, *, handle_signals: bool = True) -> None:
     """Run `app` until SIGTERM, SIGINT or `app.request_stop()`, then stop it in order.
 
-    Raises the reason if the worker had to end: an `OpsBridgeError` with its exit code, or whatever went wrong inside.
+    Raises the reason if the worker had to end: an `OpsBridgeError` with its exit code.
     Nothing is committed then that was not finished.
     """
     loop = asyncio.get_running_loop()
@@ -205,8 +206,10 @@ async def run_worker(app: WorkerApp, *, handle_signals: bool = True) -> None:
         await _stop(app)
         for number in signals:
             loop.remove_signal_handler(number)
-    if app.failure is not None:
+    if isinstance(app.failure, OpsBridgeError):
         raise app.failure
+    if app.failure is not None:
+        raise WorkerError(f"the worker failed: {type(app.failure).__name__}: {app.failure}") from app.failure
 
 
 async def _stop(app: WorkerApp) -> None:

@@ -5,15 +5,31 @@ records. Only a lane (`opsbridge.stream.lanes`) that has finished a batch acknow
 All this rests on internals of Faust 0.15, one contract test each (`tests/stream/test_batches.py`).
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
-from aiokafka.structs import ConsumerRecord
+import aiokafka
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
+from mode.threads import ServiceThread, WorkerThread
+
+# Faust waits 1.5 s at the broker and 1 s in the client. While a request waits for idle partitions, a partition that has
+# just been emptied is not asked for: its next events would be late by as much, and so is every rebalance.
+FETCH_WAIT_MS = 100
+IDLE_FETCH_SECONDS = 0.2
 
 Records = Sequence["ConsumerRecord[bytes | None, bytes | None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What one fetch brought of one partition: its records, never none, and the how-manieth it is since positioning."""
+
+    number: int
+    records: Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,11 @@ class RecordBatch:
         return len(self.records)
 
 
+def fetch_of(message: ConsumerMessage | Message) -> Fetch:
+    """What a message of `BatchConsumer` carries."""
+    return cast("Fetch", message.value)  # Faust's types know bytes only
+
+
 class ReleasesPartitions(Protocol):
     """What the consumer asks of its application before partitions go to another worker."""
 
@@ -35,19 +56,101 @@ class ReleasesPartitions(Protocol):
         """Finish the batches in hand, commit them, and forget the state of every partition."""
 
 
+class _Thread(WorkerThread):
+    """A thread that does not keep the process from ending when a client in it hangs."""
+
+    def __init__(self, service: ServiceThread, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread: waits less for idle partitions, and leaves it to the application to tell of a crash."""
+
+    Worker = _Thread
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    def on_crash(self, msg: str, *fmt: object, **kwargs: object) -> None:
+        """Nothing: Faust prints a traceback here."""
+
+
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer with lists of records in place of records."""
+    """Faust's consumer with lists of records in place of records, and with positions that are set in one place."""
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Records]]:  # noqa: ASYNC109 # Faust's signature
-        fetched = await super()._getmany(active_partitions, timeout)
-        return {tp: [records] for tp, records in fetched.items() if records}
+    _fetching: "asyncio.Future[None] | None" = None
 
-    def _to_message(self, tp: TP, records: Records) -> ConsumerMessage:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._numbers: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Fetch]]:  # noqa: ASYNC109 # Faust's signature
+        # A copy: Faust empties and fills this set while the fetch waits in the consumer's thread, and to aiokafka an
+        # empty set means every partition, whose records would be read and dropped.
+        wanted = set(active_partitions) if active_partitions is not None else None
+        self._fetching = ended = asyncio.get_running_loop().create_future()
+        try:
+            fetched = await super()._getmany(wanted, min(timeout, IDLE_FETCH_SECONDS))
+        finally:
+            ended.set_result(None)
+        return {tp: [Fetch(self._next_number(tp), records)] for tp, records in fetched.items() if records}
+
+    def _next_number(self, tp: TP) -> int:
+        number = self._numbers.get(tp, 0)
+        self._numbers[tp] = number + 1
+        return number
+
+    def _to_message(self, tp: TP, fetch: Fetch) -> ConsumerMessage:
         # The offset is the last record's: what lies between (transaction markers, compacted records) needs no record.
-        message = super()._to_message(tp, records[-1])
+        message = super()._to_message(tp, fetch.records[-1])
         message.key = None
-        message.value = cast("bytes", records)
+        message.value = cast("bytes", fetch)
         return message
+
+    async def fetch_ended(self) -> None:
+        """Return when a fetch that is under way now has ended.
+
+        It may still ask for partitions that have been paused since; positions are only safe to set after it.
+        """
+        if self._fetching is not None:
+            await asyncio.wait({self._fetching})
+
+    def count_fetches_from_zero(self, partitions: Iterable[TP]) -> None:
+        """The next fetch of each of these is its first: nothing read earlier counts."""
+        for tp in partitions:
+            self._numbers[tp] = 0
+
+    async def restore_positions(self, partitions: set[TP]) -> None:
+        """Read each of these, which must be paused, from its committed offset, or from the beginning without one."""
+        await self.fetch_ended()
+        committed: dict[TP, int | None] = await self._thread.call_thread(self._seek_to_committed, partitions)
+        for tp, offset in committed.items():
+            self._read_offset[tp] = None
+            self._committed_offset[tp] = offset
+        self.count_fetches_from_zero(partitions)
+
+    async def _seek_to_committed(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Runs in the consumer's thread."""
+        consumer: Any = self._thread._ensure_consumer()  # aiokafka's consumer has no types
+        committed: dict[TP, int | None] = {tp: await consumer.committed(TopicPartition(*tp)) for tp in partitions}
+        for tp, offset in committed.items():
+            if offset is None:
+                await consumer.seek_to_beginning(TopicPartition(*tp))
+            else:
+                consumer.seek(TopicPartition(*tp), offset)
+        return committed
+
+    async def perform_seek(self) -> None:
+        """Nothing: Faust seeks at any time, leaves partitions without commit where they are, and clears queues after.
+
+        `restore_positions` is called instead, by recovery, while nothing is being read.
+        """
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Nothing: to Faust every batch would look like a gap, and it would list each offset of it."""
@@ -78,6 +181,8 @@ class BatchConsumer(driver.Consumer):
         The group is only joined again when this returns, so no other worker reads state that is still being written.
         """
         await cast("ReleasesPartitions", self.app).release_partitions()
+        # Faust would resume a partition that was full before, in the middle of recovery.
+        self._buffered_partitions.clear()
         await super().on_partitions_revoked(revoked)
 
 

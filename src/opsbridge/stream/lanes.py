@@ -11,12 +11,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from faust import Stream
 from faust.types import EventT, Message
 
-from opsbridge.stream.batches import RecordBatch, Records
+from opsbridge.stream.batches import Fetch, RecordBatch, fetch_of
 from opsbridge.stream.errors import StageError
 from opsbridge.stream.outbox import Outbox
 from opsbridge.stream.tables import StateTable
@@ -46,6 +46,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._closed = False
         self._working_on: Message | None = None
+        self._fetches: dict[str, int] = {}
 
     async def __aiter__(self) -> AsyncIterator[RecordBatch | Tick]:
         loop = asyncio.get_running_loop()
@@ -58,7 +59,9 @@ class Lane:
                 message = self._waiting.popleft().message
                 self._room.set()
                 self._working_on = message
-                yield RecordBatch(message.topic, message.partition, cast("Records", message.value))
+                fetch = fetch_of(message)
+                self._require_order(message, fetch)
+                yield RecordBatch(message.topic, message.partition, fetch.records)
                 self._acknowledge(message)
                 self._working_on = None
             else:
@@ -94,6 +97,13 @@ class Lane:
         self._room.set()
         self._wake.set()
 
+    def _require_order(self, message: Message, fetch: Fetch) -> None:
+        """Fetches of a topic come without hole: Faust has dropped some in rebalances, and later ones hid the loss."""
+        expected = self._fetches.get(message.topic, 0)
+        if fetch.number != expected:
+            raise StageError(f"fetch {fetch.number} follows {expected - 1}: records were lost on the way here")
+        self._fetches[message.topic] = expected + 1
+
     @property
     def closed(self) -> bool:
         """Whether the partition is being given up."""
@@ -103,7 +113,7 @@ class Lane:
         """What is being worked on, for an error."""
         if self._working_on is None:
             return f"partition {self.partition}"
-        records = cast("Records", self._working_on.value)
+        records = fetch_of(self._working_on).records
         return f"{self._working_on.topic}[{self.partition}] offsets {records[0].offset} to {records[-1].offset}"
 
 

@@ -6,14 +6,18 @@ changelog records and make each of these an error that ends the worker. `opsbrid
 """
 
 import asyncio
+from collections import Counter
 from typing import cast
 
+import faust
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
+from faust.types.transports import ConsumerT
 from mode import Service
 from mode.services import WaitArgT
 
+from opsbridge.stream.batches import BatchConsumer
 from opsbridge.stream.errors import RecoveryError
 from opsbridge.stream.tables import StateTable
 
@@ -67,22 +71,52 @@ class StrictRecovery(Recovery):
         if signal in result.done:  # type: ignore[comparison-overlap] # as in Faust
             raise RebalanceAgain
 
-    async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """Let each table check that it has everything before anybody is told that it has."""
-        if not self._current:
-            raise RebalanceAgain
+    async def _seek_offsets(self, consumer: ConsumerT, tps: set[TP], offsets: "Counter[TP]", title: str) -> None:
+        """As Faust's, when nothing is being read any more."""
+        batches = cast("BatchConsumer", consumer)
+        await batches.fetch_ended()
+        await super()._seek_offsets(consumer, tps, offsets, title)
+        batches.count_fetches_from_zero(tps)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:  # noqa: ARG002 # Faust's signature
+        """Let each table check that it has everything; then go on with the stages."""
+        self._require_current()
         highwaters: dict[str, dict[int, int | None]] = {}
         for tp in self.active_tps:
             highwaters.setdefault(tp.topic, {})[tp.partition] = self.active_highwaters.get(tp)
         for table in self.tables.values():
             state = cast("StateTable", table)
             state.complete(highwaters.get(state.changelog, {}))
-        await super().on_recovery_completed(generation_id)
+        await self._go_on()
 
-    async def _resume_streams(self, generation_id: int = 0) -> None:
+    async def _resume_streams(self, generation_id: int = 0) -> None:  # noqa: ARG002 # Faust's signature
+        """What Faust calls without tables."""
+        self._require_current()
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let records flow to the stages, in an order in which none can be dropped.
+
+        Faust resumes partitions, then seeks, then clears the queues that have been filling since.
+        """
+        app, consumer = cast("faust.App", self.app), cast("BatchConsumer", self.app.consumer)
+        inputs = {tp for tp in consumer.assignment() if not self._is_changelog_tp(tp)}
+        await consumer.restore_positions(inputs)
+        self._require_current()
+        self._set_recovery_ended()
+        app.flow_control.resume()
+        await app.on_rebalance_complete.send()
+        consumer.resume_partitions(inputs)
+        consumer.resume_flow()
+        self.completed.set()
+        await app._fetcher.maybe_start()
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+        app.on_rebalance_end()
+
+    def _require_current(self) -> None:
         if not self._current:
             raise RebalanceAgain
-        await super()._resume_streams(generation_id)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0

@@ -7,12 +7,12 @@ proved complete; `opsbridge.stream.recovery` reads it, lanes use it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import faust
 from faust.types import TP, AppT, EventT, TopicT
 
-from opsbridge.stream.batches import Records
+from opsbridge.stream.batches import fetch_of
 from opsbridge.stream.errors import DeliveryError, RecoveryError
 from opsbridge.stream.outbox import BatchWriter
 
@@ -29,6 +29,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         self._writer = writer
         self._read: dict[int, State] = {}
         self._reached: dict[int, int] = {}
+        self._fetches: dict[int, int] = {}
         self._saved_up_to: dict[int, int] = {}  # of complete partitions: the highest changelog offset we know of
         self._taken: set[int] = set()
         self._pending: dict[int, dict[bytes, bytes | None]] = {}
@@ -107,10 +108,17 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
         """Read lists of changelog records into the state; raises `RecoveryError` for a record without key."""
         for event in batch:
-            records = cast("Records", event.message.value)
+            fetch = fetch_of(event.message)
             partition = event.message.partition
+            expected = self._fetches.get(partition, 0)
+            if fetch.number != expected:
+                raise RecoveryError(
+                    f"changelog {self.changelog}[{partition}]: fetch {fetch.number} follows {expected - 1}: "
+                    "records were lost on the way here"
+                )
+            self._fetches[partition] = expected + 1
             state = self._read.setdefault(partition, {})
-            for record in records:
+            for record in fetch.records:
                 key, value = record.key, record.value
                 if key is None:
                     raise RecoveryError(
@@ -145,7 +153,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
 
     def forget(self) -> None:
         """Drop every partition: called on revocation, when lanes have ended and nothing is unsaved."""
-        for memory in (self._read, self._reached, self._saved_up_to, self._taken, self._pending):
+        for memory in (self._read, self._reached, self._fetches, self._saved_up_to, self._taken, self._pending):
             memory.clear()
 
     # What Faust calls.

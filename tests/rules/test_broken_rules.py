@@ -1,0 +1,216 @@
+"""Every message that rule files can be refused with, at its exact place, all of a file's at once."""
+
+from pathlib import Path
+
+import pytest
+
+from opsbridge.rules import RuleError, compile_rules, load_rules
+
+TOP = "version: 1\nrules:\n"
+SLUG = "lower-case words joined by -, such as drop-test-hosts"
+FIELDS = "class, ci, source, severity, ci.type, ci.owner, ci.environment, ci.site, ci.tier, fingerprint, summary"
+
+
+def drop(match: str) -> str:
+    """A file with one filter; its match stands on line 7."""
+    return f"{TOP}  - id: a-rule\n    kind: filter\n    action: drop\n    match:\n      {match}\n"
+
+
+BROKEN: dict[str, tuple[str, list[str]]] = {
+    "not yaml": ("version: 1: 2\n", ["a.yaml:1:11: broken YAML: mapping values are not allowed in this context"]),
+    "not a mapping": ("- id: x\n", ["a.yaml:1:1: must be a mapping, not a list"]),
+    "no version, no rules": ("{}\n", ["a.yaml:1:1: rules: is required", "a.yaml:1:1: version: is required"]),
+    "another version": ("version: 2\nrules: []\n", ["a.yaml:1:10: version: must be 1, not the number 2"]),
+    "version as text": ("version: '1'\nrules: []\n", ["a.yaml:1:10: version: must be 1, not '1'"]),
+    "unknown top field": (
+        "version: 1\nrule: []\nrules: []\n",
+        ["a.yaml:2:1: rule: unknown field; did you mean 'rules'?"],
+    ),
+    "rules not a list": ("version: 1\nrules: {id: a}\n", ["a.yaml:2:8: rules: must be a list, not a mapping"]),
+    "rule not a mapping": (TOP + "  - drop\n", ["a.yaml:3:5: rules[0]: must be a mapping, not 'drop'"]),
+    "no kind": (TOP + "  - id: a-rule\n", ["a.yaml:3:5: rule a-rule: kind: is required; known are filter, classify"]),
+    "misspelt kind": (
+        TOP + "  - id: a-rule\n    kind: fliter\n",
+        ["a.yaml:4:11: rule a-rule: kind: unknown kind 'fliter'; did you mean 'filter'?"],
+    ),
+    "kind not text": (
+        TOP + "  - kind: [filter]\n",
+        ["a.yaml:3:11: rules[0]: kind: unknown kind a list; known are filter, classify"],
+    ),
+    "no id, no action, no match": (
+        TOP + "  - kind: filter\n",
+        [
+            "a.yaml:3:5: rules[0]: action: is required",
+            "a.yaml:3:5: rules[0]: id: is required",
+            "a.yaml:3:5: rules[0]: match: is required",
+        ],
+    ),
+    "id is not a slug": (
+        TOP + "  - {id: Drop It, kind: filter, action: drop, match: {ci: a}}\n",
+        [f"a.yaml:3:10: rule Drop It: id: must be {SLUG}; it is 'Drop It'"],
+    ),
+    "unknown action": (
+        TOP + "  - {id: a, kind: filter, action: discard, match: {ci: a}}\n",
+        ["a.yaml:3:35: rule a: action: must be 'drop' or 'keep', not 'discard'"],
+    ),
+    "misspelt field of a rule": (
+        TOP + "  - {id: a, kind: classify, severty: info, significance: warning, match: {ci: a}}\n",
+        ["a.yaml:3:29: rule a: severty: unknown field; did you mean 'severity'?"],
+    ),
+    "a field of the other kind": (
+        TOP + "  - {id: a, kind: filter, action: drop, severity: info, match: {ci: a}}\n",
+        [
+            "a.yaml:3:41: rule a: severity: unknown field; known are action, description, id, kind, match, title",
+        ],
+    ),
+    "unknown severity and significance": (
+        TOP + "  - {id: a, kind: classify, severity: bad, significance: 2, match: {ci: a}}\n",
+        [
+            "a.yaml:3:39: rule a: severity: must be 'info', 'warning', 'minor', 'major' or 'critical', not 'bad'",
+            "a.yaml:3:58: rule a: significance: must be 'informational', 'warning' or 'exception', not the number 2",
+        ],
+    ),
+    "classifies as nothing": (
+        TOP + "  - {id: a, kind: classify, match: {ci: a}}\n",
+        ["a.yaml:3:5: rule a: sets neither severity nor significance"],
+    ),
+    "match is a list": (
+        TOP + "  - {id: a, kind: filter, action: drop, match: [ci]}\n",
+        ["a.yaml:3:48: rule a: match: must be a mapping, not a list"],
+    ),
+    "match is empty": (
+        TOP + "  - {id: a, kind: filter, action: drop, match: {}}\n",
+        ['a.yaml:3:48: rule a: match: is empty; to match every event, say `source: {glob: "*"}`'],
+    ),
+    "misspelt field of match": (
+        drop("clas: x"),
+        ["a.yaml:7:7: rule a-rule: match.clas: unknown field; did you mean 'class'?"],
+    ),
+    "misspelt attribute": (
+        drop("ci.ownr: x"),
+        ["a.yaml:7:7: rule a-rule: match.ci.ownr: unknown field; did you mean 'ci.owner'?"],
+    ),
+    "misspelt label": (
+        drop("label.env: x"),
+        ["a.yaml:7:7: rule a-rule: match.label.env: unknown field; did you mean 'labels.env'?"],
+    ),
+    "unknown field": (
+        drop("colour: x"),
+        [f"a.yaml:7:7: rule a-rule: match.colour: unknown field; known are {FIELDS}, labels.NAME"],
+    ),
+    "label without a name": (
+        drop("labels.: x"),
+        ["a.yaml:7:7: rule a-rule: match.labels.: unknown field; did you mean 'labels.NAME'?"],
+    ),
+    "number for text": (
+        drop("labels.port: 80"),
+        ["a.yaml:7:20: rule a-rule: match.labels.port: must be text, not the number 80; put it in quotes"],
+    ),
+    "true for text": (
+        drop("labels.up: true"),
+        ["a.yaml:7:18: rule a-rule: match.labels.up: must be text, not true; put it in quotes"],
+    ),
+    "nothing for text": (drop("class:"), ["a.yaml:7:13: rule a-rule: match.class: must be text, not nothing"]),
+    "misspelt severity": (
+        drop("severity: [info, mayor]"),
+        ["a.yaml:7:24: rule a-rule: match.severity[1]: unknown severity 'mayor'; did you mean 'major'?"],
+    ),
+    "unknown severity": (
+        drop("severity: {gte: 3rd}"),
+        [
+            "a.yaml:7:23: rule a-rule: match.severity.gte: unknown severity '3rd'; "
+            "known are info, warning, minor, major, critical"
+        ],
+    ),
+    "severity as a number": (
+        drop("severity: 3"),
+        ["a.yaml:7:17: rule a-rule: match.severity: must be a severity, not the number 3"],
+    ),
+    "tier as text": (
+        drop("ci.tier: {lte: one}"),
+        ["a.yaml:7:22: rule a-rule: match.ci.tier.lte: must be a whole number, not 'one'"],
+    ),
+    "empty list": (drop("class: []"), ["a.yaml:7:14: rule a-rule: match.class: is an empty list, which nothing matches"]),
+    "empty mapping": (
+        drop("class: {}"),
+        ["a.yaml:7:14: rule a-rule: match.class: is an empty mapping; known are not, glob, gte, lte"],
+    ),
+    "misspelt comparison": (
+        drop("severity: {gt: info}"),
+        ["a.yaml:7:18: rule a-rule: match.severity.gt: unknown comparison; did you mean 'gte'?"],
+    ),
+    "unknown comparison": (
+        drop("class: {regex: a.*}"),
+        ["a.yaml:7:15: rule a-rule: match.class.regex: unknown comparison; known are not, glob, gte, lte"],
+    ),
+    "glob of a severity": (
+        drop("severity: {glob: m*}"),
+        ["a.yaml:7:18: rule a-rule: match.severity.glob: glob compares text; this field is a severity"],
+    ),
+    "order of text": (
+        drop("class: {gte: a}"),
+        ["a.yaml:7:15: rule a-rule: match.class.gte: gte compares a severity or a whole number; this field is text"],
+    ),
+    "glob of a number": (
+        drop("ci: {not: {glob: [a*, 3]}}"),
+        ['a.yaml:7:29: rule a-rule: match.ci.not.glob[1]: must be a pattern such as "web-*", or a list of them, '
+         "not the number 3"],
+    ),
+    "two rules of one name": (
+        TOP + "  - {id: a, kind: filter, action: drop, match: {ci: a}}\n  - {id: a, kind: filter}\n",
+        [
+            "a.yaml:4:5: rule a: action: is required",
+            "a.yaml:4:5: rule a: match: is required",
+            "a.yaml:4:10: rule a: id: is taken by another rule, at a.yaml:3:10",
+        ],
+    ),
+    "all faults of all rules at once": (
+        TOP
+        + "  - id: one\n    kind: filter\n    action: dorp\n    match: {clas: x, severity: {not: bad}}\n"
+        + "---\nversion: 1\nrules:\n  - {id: two, kind: clasify}\n",
+        [
+            "a.yaml:5:13: rule one: action: must be 'drop' or 'keep', not 'dorp'",
+            "a.yaml:6:13: rule one: match.clas: unknown field; did you mean 'class'?",
+            "a.yaml:6:38: rule one: match.severity.not: unknown severity 'bad'; "
+            "known are info, warning, minor, major, critical",
+            "a.yaml:10:21: rule two: kind: unknown kind 'clasify'; did you mean 'classify'?",
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_refused(name: str) -> None:
+    text, expected = BROKEN[name]
+    Path("a.yaml").write_text(text)
+    with pytest.raises(RuleError) as refused:
+        load_rules(["a.yaml"])
+    assert str(refused.value).splitlines() == expected
+    assert refused.value.exit_code == 2
+
+
+def test_an_id_taken_in_another_file_is_refused() -> None:
+    Path("a.yaml").write_text(drop("ci: x"))
+    Path("b.json").write_text(
+        '{"version": 1, "rules": [\n{"id": "a-rule", "kind": "filter", "action": "keep", "match": {"ci": "y"}}]}'
+    )
+    with pytest.raises(RuleError) as refused:
+        load_rules(["."])
+    assert str(refused.value) == "b.json:2:8: rule a-rule: id: is taken by another rule, at a.yaml:3:9"
+
+
+def test_a_path_that_is_not_there_is_refused() -> None:
+    with pytest.raises(RuleError, match=r"^gone: cannot be read: No such file or directory$"):
+        load_rules(["gone"])
+
+
+def test_an_empty_file_is_a_warning_and_no_rules_judge_nothing() -> None:
+    Path("a.yaml").write_text("# later\n")
+    loaded = load_rules(["a.yaml"])
+    assert [str(finding) for finding in loaded.findings] == ["a.yaml:1:1: the file is empty"]
+    assert compile_rules(loaded.rules).rules == ()
