@@ -242,7 +242,12 @@ class Settings(BaseSettings):
 
 
 class _KnownVariables(EnvSettingsSource):
-    """The environment without keys that are no settings: `load_settings` reports those, and goes on to find more."""
+    """The environment without what is no setting: `load_settings` reports that, and goes on to find more."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        # A variable names a key; one that names a whole section would have to hold JSON.
+        self.env_vars = {name: value for name, value in self.env_vars.items() if "__" in name}
 
     def __call__(self) -> dict[str, object]:
         return _pruned(Settings, super().__call__())

@@ -1,21 +1,21 @@
 """What is true of the embedded broker alone: where it listens, what it will not do, and that it is its own process."""
 
-# mypy: untyped-calls-exclude="aiokafka"
 import dataclasses
-import datetime
 import signal
 import subprocess
 import sys
+import time
 import typing
 
 import pytest
-from aiokafka import AIOKafkaConsumer
 from kio.index import load_response_schema
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v2 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.init_producer_id.v1 import InitProducerIdRequest, InitProducerIdResponse
 from kio.schema.join_group.v0 import JoinGroupRequest as FirstJoinGroupRequest
+from kio.schema.join_group.v0.request import JoinGroupRequestProtocol
 from kio.schema.join_group.v5 import JoinGroupRequest
+from kio.schema.list_groups.v2 import ListGroupsRequest, ListGroupsResponse
 from kio.schema.metadata.v0 import MetadataRequest as FirstMetadataRequest
 from kio.schema.metadata.v0 import MetadataResponse as FirstMetadataResponse
 from kio.schema.metadata.v5 import MetadataRequest, MetadataResponse
@@ -112,14 +112,26 @@ def test_transactions_are_refused_for_good() -> None:
         assert raw.ask(request, InitProducerIdResponse).error_code is ErrorCode.unsupported_version
 
 
-async def test_stopping_drops_waiting_clients_at_once() -> None:
-    async with DevBroker(settings=Settings(auto_create_topics=True)) as broker:
-        consumer = AIOKafkaConsumer("t", bootstrap_servers=broker.bootstrap_servers, fetch_max_wait_ms=60_000)
-        async with consumer:
-            await consumer.getmany(timeout_ms=50)
-            began = datetime.datetime.now(tz=datetime.UTC)
-            await broker.stop()
-            assert datetime.datetime.now(tz=datetime.UTC) - began < datetime.timedelta(seconds=5)
+def test_stopping_drops_waiting_members_at_once() -> None:
+    slow = Settings(initial_rebalance_delay=60.0)
+    with ThreadedDevBroker(settings=slow) as broker, RawClient(broker.bootstrap_servers) as raw:
+        raw.send(
+            FirstJoinGroupRequest(
+                group_id=GroupId("g"),
+                session_timeout=milliseconds(10_000),
+                member_id="",
+                protocol_type="t",
+                protocols=(JoinGroupRequestProtocol(name="p", metadata=b""),),
+            )
+        )
+        with RawClient(broker.bootstrap_servers) as other:
+            until = time.monotonic() + 10
+            while not other.ask(ListGroupsRequest(), ListGroupsResponse).groups:
+                assert time.monotonic() < until
+        began = time.monotonic()
+        broker.stop()
+        assert raw.hung_up()
+        assert time.monotonic() - began < 5
 
 
 def test_a_request_of_an_older_version_gets_the_defaults_of_a_newer_one() -> None:

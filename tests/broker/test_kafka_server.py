@@ -1,5 +1,6 @@
 """What running a real Apache Kafka says when it cannot be run."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,15 @@ def test_a_missing_maven_is_named_when_there_are_no_jars(monkeypatch: pytest.Mon
 
 
 @pytest.mark.kafka
+def test_a_setting_that_cannot_be_is_shown() -> None:
+    with pytest.raises(RuntimeError, match=r"could not format its storage(?s:.*)num\.io\.threads"):
+        ApacheKafka(properties={"num.io.threads": "many"})
+
+
+@pytest.mark.kafka
 def test_the_end_of_the_log_is_shown_when_it_does_not_start() -> None:
-    kafka = ApacheKafka(properties={"num.io.threads": "many"})
-    with pytest.raises(RuntimeError, match=r"num\.io\.threads"), kafka:
-        pass
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        kafka = ApacheKafka(taken.getsockname()[1])
+        with pytest.raises(RuntimeError, match=r"ended at once; the end of its log(?s:.*)already in use"), kafka:
+            pass

@@ -8,6 +8,8 @@ from opsbridge.rules import RuleError, compile_rules, load_rules
 
 TOP = "version: 1\nrules:\n"
 SLUG = "lower-case words joined by -, such as drop-test-hosts"
+SEVERITIES = "known are info, warning, minor, major, critical"
+PATTERN = 'a pattern such as "web-*", or a list of them'
 FIELDS = "class, ci, source, severity, ci.type, ci.owner, ci.environment, ci.site, ci.tier, fingerprint, summary"
 
 
@@ -118,8 +120,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "unknown severity": (
         drop("severity: {gte: 3rd}"),
         [
-            "a.yaml:7:23: rule a-rule: match.severity.gte: unknown severity '3rd'; "
-            "known are info, warning, minor, major, critical"
+            f"a.yaml:7:23: rule a-rule: match.severity.gte: unknown severity '3rd'; {SEVERITIES}",
         ],
     ),
     "severity as a number": (
@@ -130,7 +131,10 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         drop("ci.tier: {lte: one}"),
         ["a.yaml:7:22: rule a-rule: match.ci.tier.lte: must be a whole number, not 'one'"],
     ),
-    "empty list": (drop("class: []"), ["a.yaml:7:14: rule a-rule: match.class: is an empty list, which nothing matches"]),
+    "empty list": (
+        drop("class: []"),
+        ["a.yaml:7:14: rule a-rule: match.class: is an empty list, which nothing matches"],
+    ),
     "empty mapping": (
         drop("class: {}"),
         ["a.yaml:7:14: rule a-rule: match.class: is an empty mapping; known are not, glob, gte, lte"],
@@ -153,8 +157,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "glob of a number": (
         drop("ci: {not: {glob: [a*, 3]}}"),
-        ['a.yaml:7:29: rule a-rule: match.ci.not.glob[1]: must be a pattern such as "web-*", or a list of them, '
-         "not the number 3"],
+        [f"a.yaml:7:29: rule a-rule: match.ci.not.glob[1]: must be {PATTERN}, not the number 3"],
     ),
     "two rules of one name": (
         TOP + "  - {id: a, kind: filter, action: drop, match: {ci: a}}\n  - {id: a, kind: filter}\n",
@@ -171,12 +174,11 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         [
             "a.yaml:5:13: rule one: action: must be 'drop' or 'keep', not 'dorp'",
             "a.yaml:6:13: rule one: match.clas: unknown field; did you mean 'class'?",
-            "a.yaml:6:38: rule one: match.severity.not: unknown severity 'bad'; "
-            "known are info, warning, minor, major, critical",
+            f"a.yaml:6:38: rule one: match.severity.not: unknown severity 'bad'; {SEVERITIES}",
             "a.yaml:10:21: rule two: kind: unknown kind 'clasify'; did you mean 'classify'?",
         ],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)

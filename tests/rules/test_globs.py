@@ -18,6 +18,7 @@ from opsbridge.rules.globs import compile_glob
         ("web-*-1", "web--1", "web-1"),
         ("*time*out*", "a timed-out b", "out of time"),
         ("a*ba*ab", "abaab", "abab"),
+        ("*aa*a*", "aaa", "aa"),
         ("***", "", None),
         ("", "", "x"),
         ("db-[0-9]?", "db-1x", "db-x1"),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -95,7 +95,9 @@ class Probe:
         self.folded: dict[bytes, Count] = {}
         self._sequence = 0
         self._kafka = settings_for(servers, prefix).kafka
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+        self._consumer: Any = AIOKafkaConsumer(  # type: ignore[no-untyped-call]
+            bootstrap_servers=servers, auto_offset_reset="earliest"
+        )
         self._writer = BatchWriter(self._kafka)
 
     @property
@@ -116,9 +118,10 @@ class Probe:
 
     async def make_topics(self, *, changelog_partitions: int = PARTITIONS, cleanup: str = "compact") -> None:
         async with admin(self.servers) as client:
-            new = [NewTopic(f"{self.prefix}-in", PARTITIONS, 1), NewTopic(f"{self.prefix}-out", PARTITIONS, 1)]
+            topic: Any = NewTopic
+            new = [topic(f"{self.prefix}-in", PARTITIONS, 1), topic(f"{self.prefix}-out", PARTITIONS, 1)]
             if changelog_partitions:
-                new.append(NewTopic(self.changelog, changelog_partitions, 1, topic_configs={"cleanup.policy": cleanup}))
+                new.append(topic(self.changelog, changelog_partitions, 1, topic_configs={"cleanup.policy": cleanup}))
             answer = await client.create_topics(new)
             assert not any(error[1] for error in answer.topic_errors), answer
         if changelog_partitions:
@@ -164,8 +167,8 @@ class Probe:
 
 
 @contextlib.asynccontextmanager
-async def admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def admin(servers: str) -> AsyncIterator[Any]:  # aiokafka's admin client has no types
+    client: Any = AIOKafkaAdminClient(bootstrap_servers=servers)
     await client.start()
     try:
         yield client

@@ -89,7 +89,8 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     ),
     "every field at once": (
         {
-            "a.yaml": "cis:\n  - id: a\n    tier: 1.5\n    monitored: no\n    service: 1\n    aliases: b\n    owner: [x]\n"
+            "a.yaml": "cis:\n  - id: a\n    tier: 1.5\n    monitored: no\n    service: 1\n    aliases: b\n"
+            "    owner: [x]\n"
         },
         [
             "a.yaml:3:11: cis[0].tier: must be a whole number, not the number 1.5",

@@ -114,10 +114,29 @@ class Root(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
 
 
 class Impact(msgspec.Struct, frozen=True):
-    """How far a situation reaches: CIs that depend on its root or alert in it, and the services among them."""
+    """How far a situation reaches: its root and every CI that depends on it, and the services among them.
+
+    `named` holds the most important services by tier, up to a limit; what joined and left names all.
+    """
 
     cis: int
-    services: tuple[str, ...]
+    services: int
+    named: tuple[str, ...]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A slice of what joined or left with one version: alerts, affected CIs, and the services among these CIs."""
+
+    joined: tuple[Member, ...] = ()
+    left: tuple[Member, ...] = ()
+    cis_joined: tuple[str, ...] = ()
+    cis_left: tuple[str, ...] = ()
+    services_joined: tuple[str, ...] = ()
+    services_left: tuple[str, ...] = ()
+
+    def anything(self) -> bool:
+        """Whether it says anything at all."""
+        return any(getattr(self, field) for field in self.__struct_fields__)
 
 
 Status = Literal["open", "resolved", "closed", "merged"]
@@ -150,12 +169,9 @@ class SituationUpdate(msgspec.Struct, frozen=True):
     """
 
     situation: Situation
-    part: int = 1
-    parts: int = 1
-    joined: tuple[Member, ...] = ()
-    left: tuple[Member, ...] = ()
-    cis_joined: tuple[str, ...] = ()
-    cis_left: tuple[str, ...] = ()
+    part: int
+    parts: int
+    moved: Moved
 
 
 class Discrepancy(msgspec.Struct, frozen=True, gc=False):
@@ -181,7 +197,9 @@ class Incident(msgspec.Struct, frozen=True):
     firing: int
     alerts: int
     affected_cis: int
-    affected_services: tuple[str, ...]
+    affected_services: int
+    services: tuple[str, ...]
+    """The most important affected services by tier; `incident-members` names all of them."""
     opened: str
     updated: str
     resolved: str | None
@@ -199,7 +217,4 @@ class IncidentMembers(msgspec.Struct, frozen=True):
     version: int
     part: int
     parts: int
-    joined: tuple[Member, ...] = ()
-    left: tuple[Member, ...] = ()
-    cis_joined: tuple[str, ...] = ()
-    cis_left: tuple[str, ...] = ()
+    moved: Moved

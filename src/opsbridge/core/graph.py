@@ -72,6 +72,11 @@ class CIGraph:
     def __len__(self) -> int:
         return len(self.cis)
 
+    @property
+    def edges(self) -> int:
+        """How many dependencies there are."""
+        return sum(map(len, self.providers))
+
     def upstream(self, number: int) -> Levels:
         """The CI itself and all it depends on within MAX_HOPS; item h holds the CIs that are h hops away, each once."""
         found = self._upstream.get(number)

@@ -1,8 +1,8 @@
-"""Grouping: finds the cheapest roots for CIs whose alerts nothing explains yet, and replaces roots that they make needless.
+"""Grouping: finds the cheapest roots for CIs whose alerts nothing explains yet, and replaces roots made needless.
 
-A lazy greedy weighted set cover (Chvatal 1979): the candidate that saves most per cost goes first. It saves the price of
-every unexplained CI that it would explain, and the price of every other root whose CIs it explains all. Only candidates
-that the unexplained CIs depend on are looked at, so the cost follows the change, not the storm.
+A lazy greedy weighted set cover (Chvatal 1979): the candidate that saves most per cost goes first. It saves the price
+of every unexplained CI that it would explain, and the price of every other root whose CIs it explains all. Only
+candidates that the unexplained CIs depend on are looked at, so the cost follows the change, not the storm.
 """
 
 from collections.abc import Iterable, Mapping

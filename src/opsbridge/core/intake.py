@@ -19,7 +19,7 @@ MAX_FUTURE_MS: Final = 600_000
 OLDEST_MS: Final = 946_684_800_000
 """2000-01-01: an event before that has a broken clock."""
 
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
 class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):

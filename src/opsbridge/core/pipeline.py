@@ -31,6 +31,11 @@ Decision = Rejected | Withheld | Expired | Discrepancy | Transition | SituationU
 class Stage(Protocol):
     """What the stages with state have in common: time moves on, and state leaves and comes back as key and value."""
 
+    now: int
+
+    def __len__(self) -> int:
+        """How many alerts, situations or incidents are remembered."""
+
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
 
@@ -116,6 +121,7 @@ class Pipeline:
         updates += self.second.expire(self.first.now)
         yield from updates
         yield from self.response.advance(updates)
+        self.response.expire(self.first.now)
 
     def expire(self, now: int) -> list[Decision]:
         """Nothing was heard until `now` (event time): what follows from that."""
@@ -140,6 +146,7 @@ class Pipeline:
         self._position = int(saved.pop(b"position", b"0"))
         for name, stage in self._stages():
             stage.restore([(key[len(name) :], value) for key, value in saved.items() if key.startswith(name)])
+        self.first.now = max(self.first.now, self.second.now)  # its alerts do not tell of time that passed in silence
 
     def _stages(self) -> tuple[tuple[bytes, Stage], ...]:
         return (b"first:", self.first), (b"second:", self.second), (b"response:", self.response)

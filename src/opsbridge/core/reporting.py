@@ -6,16 +6,19 @@ incident is never capped and no record outgrows the broker's limit.
 
 from typing import Final
 
-from opsbridge.core.decisions import Candidate, Impact, Member, Root, Situation, SituationUpdate
+from opsbridge.core.decisions import Candidate, Impact, Moved, Root, Situation, SituationUpdate
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.roots import Evidence, Node, confidence
 from opsbridge.core.situations import LiveSituation
 
-SLICE: Final = 500
-"""Members and CIs per record: about 100 kB."""
+SLICE: Final = 200
+"""Members and CIs per record: about 50 kB, and within a record's usual limit of 1 MB with the longest legal names."""
 
 CANDIDATES: Final = 5
 """How many candidates a snapshot names, the root among them."""
+
+NAMED_SERVICES: Final = 200
+"""How many services a snapshot names."""
 
 
 class Reporter:
@@ -32,14 +35,13 @@ class Reporter:
         state = situation.state
         if situation.nodes and len(situation.nodes) * 4 >= state.scored * 5:
             self.score(situation)
-        joined = [alert.member() for alert in situation.joined]
-        left = list(state.left)
-        cis_joined, cis_left = self._cis_moved(situation)
+        joined = tuple(alert.member() for alert in situation.joined.values())
+        moved = Moved(joined, tuple(state.left), *self._affected_moved(situation))
         state.version += 1
         state.touched = False
         state.told, state.told_root, state.left = state.sequence, state.root, []
-        situation.joined = []
-        return _slices(self._snapshot(situation), joined, left, cis_joined, cis_left)
+        situation.joined = {}
+        return _slices(self._snapshot(situation), moved)
 
     def score(self, situation: LiveSituation) -> None:
         """Work out how well each candidate explains the situation's CIs, and the confidence in its root."""
@@ -55,27 +57,37 @@ class Reporter:
         ]
         state.scored = len(situation.nodes)
 
-    def _cis_moved(self, situation: LiveSituation) -> tuple[list[str], list[str]]:
-        """The affected CIs that joined and left since the last report: those of the root now, and of the root then."""
+    def _affected_moved(self, situation: LiveSituation) -> tuple[tuple[str, ...], ...]:
+        """CIs joined, CIs left, services joined, services left: those of the root now against the root told."""
         state = situation.state
         if state.told_root == state.root:
-            return [], []
+            return (), (), (), ()
         then = self._affected(self._graph.numbers.get(state.told_root, state.told_root)) if state.told_root else []
         now = self._affected(situation.root)
         were, are = set(then), set(now)
-        return [ci for ci in now if ci not in were], [ci for ci in then if ci not in are]
+        joined, left = [node for node in now if node not in were], [node for node in then if node not in are]
+        name, service = self._evidence.name, self._is_service
+        return (
+            tuple(map(name, joined)),
+            tuple(map(name, left)),
+            tuple(name(node) for node in joined if service(node)),
+            tuple(name(node) for node in left if service(node)),
+        )
 
-    def _affected(self, root: Node) -> list[str]:
-        name = self._evidence.name
-        return [name(root), *map(name, self._graph.impacted(root))] if isinstance(root, int) else [root]
+    def _affected(self, root: Node) -> list[Node]:
+        return [root, *self._graph.impacted(root)] if isinstance(root, int) else [root]
+
+    def _is_service(self, node: Node) -> bool:
+        return isinstance(node, int) and self._graph.cis[node].service
 
     def _impact(self, situation: LiveSituation) -> Impact:
         known = situation.impact
         if known is None or known[0] != situation.root:
-            root, cis = situation.root, self._graph.cis
-            affected = [root, *self._graph.impacted(root)] if isinstance(root, int) else []
-            services = sorted(cis[node].id for node in affected if cis[node].service)
-            known = situation.impact = root, Impact(len(affected) or 1, tuple(services))
+            affected = self._affected(situation.root)
+            services = [self._graph.cis[node] for node in affected if isinstance(node, int) and self._is_service(node)]
+            services.sort(key=lambda ci: (99 if ci.tier is None else ci.tier, ci.id))
+            named = tuple(ci.id for ci in services[:NAMED_SERVICES])
+            known = situation.impact = situation.root, Impact(len(affected), len(services), named)
         return known[1]
 
     def _snapshot(self, situation: LiveSituation) -> Situation:
@@ -121,20 +133,12 @@ def _because(situation: LiveSituation, root: Root) -> list[str]:
     return reasons
 
 
-def _slices(
-    situation: Situation, joined: list[Member], left: list[Member], cis_joined: list[str], cis_left: list[str]
-) -> list[SituationUpdate]:
-    longest = max(len(joined), len(left), len(cis_joined), len(cis_left), 1)
-    parts = -(-longest // SLICE)
+def _slices(situation: Situation, moved: Moved) -> list[SituationUpdate]:
+    columns = [getattr(moved, field) for field in moved.__struct_fields__]
+    parts = -(-max(1, *map(len, columns)) // SLICE)
     return [
         SituationUpdate(
-            situation,
-            part + 1,
-            parts,
-            tuple(joined[part * SLICE : (part + 1) * SLICE]),
-            tuple(left[part * SLICE : (part + 1) * SLICE]),
-            tuple(cis_joined[part * SLICE : (part + 1) * SLICE]),
-            tuple(cis_left[part * SLICE : (part + 1) * SLICE]),
+            situation, part + 1, parts, Moved(*(column[part * SLICE : (part + 1) * SLICE] for column in columns))
         )
         for part in range(parts)
     ]

@@ -77,19 +77,9 @@ class ResponseSelection:
     def _tell(self, update: SituationUpdate, state: IncidentState) -> list[Decision]:
         decisions: list[Decision] = []
         situation = update.situation
-        if update.joined or update.left or update.cis_joined or update.cis_left:
-            decisions.append(
-                IncidentMembers(
-                    incident_id(situation.id),
-                    state.version,
-                    update.part,
-                    update.parts,
-                    update.joined,
-                    update.left,
-                    update.cis_joined,
-                    update.cis_left,
-                )
-            )
+        if update.moved.anything():
+            incident = incident_id(situation.id)
+            decisions.append(IncidentMembers(incident, state.version, update.part, update.parts, update.moved))
         if update.part == update.parts:
             decisions.append(_incident(situation, state.version))
             if situation.status in ("closed", "merged"):
@@ -153,6 +143,7 @@ def _incident(situation: Situation, version: int) -> Incident:
         alerts=situation.alerts,
         affected_cis=impact.cis,
         affected_services=impact.services,
+        services=impact.named,
         opened=rfc3339(situation.opened_ms),
         updated=rfc3339(situation.updated_ms),
         resolved=None if situation.resolved_ms is None else rfc3339(situation.resolved_ms),

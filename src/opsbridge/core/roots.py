@@ -1,4 +1,4 @@
-"""What recent alerts say about every CI that they depend on: how much a candidate explains, and what it costs to believe.
+"""What recent alerts say about every CI they depend on: how much a candidate explains, what it costs to believe.
 
 Costs are nats: how unlikely a failure is, that a monitored CI should have said so itself, and that dependents which
 would suffer are silent. A silent CI speaks once for everything behind it, at the edge of what alerts. The choice itself
@@ -111,7 +111,7 @@ class Evidence:
             del candidates[number]
 
     def _move_edge(self, moved: list[Node], sign: int) -> None:
-        """The moved CIs are touched (1) or about to be released (-1): their silent dependents count, they no longer do."""
+        """The moved CIs are touched (1) or about to be released (-1): their silent dependents count or no longer do."""
         candidates, graph = self._candidates, self._graph
         among = set(moved)
         for number in moved:

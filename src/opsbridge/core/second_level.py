@@ -2,7 +2,7 @@
 
 Alerts wait for the next tick of event time, then settle: they join the situation whose root explains them best, or the
 affected part is grouped anew, which re-roots, merges and splits situations. A situation is reported only after it has
-been watched for a while, so that a storm opens one, not hundreds. Nothing depends on how the input was cut into batches.
+been watched for a while, so that a storm opens one, not hundreds. Nothing depends on how the input is cut in batches.
 """
 
 from collections.abc import Iterable
@@ -186,10 +186,10 @@ class SecondLevel:
                 behind.setdefault(situation.state.id, []).append(node)
         self._pending.clear()
         rivals: list[Node] = []
-        for situation_id, nodes in behind.items():
-            situation = self._situations[situation_id]
+        for found, nodes in behind.items():
+            situation = self._situations[found]
             if self._extends_to(situation, nodes):
-                rivals += self._rivals(situation)
+                rivals += self._rivals(situation, nodes[0])
             else:
                 unexplained += nodes
         if unexplained or rivals:
@@ -215,12 +215,12 @@ class SecondLevel:
             self._claim(situation, node)
         return True
 
-    def _rivals(self, situation: LiveSituation) -> list[Node]:
-        """Candidates that might explain all that the situation does, for less."""
+    def _rivals(self, situation: LiveSituation, newcomer: Node) -> list[Node]:
+        """Candidates that might explain all that the situation does, the CI that just came included, for less."""
         evidence, count = self._evidence, len(situation.nodes)
         return [
             candidate
-            for level in evidence.upstream(next(iter(situation.nodes)))
+            for level in evidence.upstream(newcomer)
             for candidate in level
             if candidate != situation.root
             and evidence.covers(candidate) >= count
@@ -315,19 +315,19 @@ class SecondLevel:
         """When time alone changes something about an open or resolved situation next; far off if never."""
         return min(
             NEVER if state.version else state.created + REPORT_AFTER_MS,
-            state.updated + RECENT_MS if state.recent else NEVER,
-            NEVER if state.resolved is None else state.resolved + CLOSE_AFTER_MS,
+            _tick(state.updated) + RECENT_MS if state.recent else NEVER,
+            NEVER if state.resolved is None else _tick(state.resolved) + CLOSE_AFTER_MS,
         )
 
-    def _meet_deadline(self, situation_id: str) -> None:
-        situation = self._situations.get(situation_id)
+    def _meet_deadline(self, name: str) -> None:
+        situation = self._situations.get(name)
         if situation is None or situation.state.status not in ("open", "resolved"):
             return
         state = situation.state
         situation.awaited = NEVER
-        if state.recent and state.updated + RECENT_MS <= self.now:
+        if state.recent and _tick(state.updated) + RECENT_MS <= self.now:
             self._cease_recent(situation)
-        if state.resolved is not None and state.resolved + CLOSE_AFTER_MS <= self.now:
+        if state.resolved is not None and _tick(state.resolved) + CLOSE_AFTER_MS <= self.now:
             self._cease_recent(situation)
             situation.become("closed")
             self._mark(state)
@@ -420,7 +420,7 @@ class SecondLevel:
             self._alerts[alert.fingerprint] = alert
             situation = self._situations.get(alert.situation)
             if situation is None:
-                alert.situation, alert.sequence = "", 0
+                alert.situation, alert.sequence, alert.again = "", 0, 0
                 self._observe(alert)
                 continue
             situation.hold(alert)
@@ -431,6 +431,16 @@ class SecondLevel:
         for situation in self._situations.values():
             if situation.state.recent:
                 self._rooted[situation.root] = situation
+            situation.joined = dict(sorted(situation.joined.items(), key=_told_in_order))
             self._await_deadline(situation)
             if situation.state.touched:
                 self._touched[situation.state.id] = None
+
+
+def _tick(time: int) -> int:
+    """The tick a time belongs to: deadlines count from there, so that nothing is settled or told between two ticks."""
+    return time - time % TICK_MS
+
+
+def _told_in_order(joined: tuple[str, AlertState]) -> int:
+    return max(joined[1].sequence, joined[1].again)

@@ -43,6 +43,8 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     """The situation it belongs to; empty until the next settling."""
     sequence: int = 0
     """Counts joins to the situation; what is above the situation's `told` has not been told."""
+    again: int = 0
+    """The same count, of the firing that was the first to be told anew; 0 if there was none."""
     rule: str = ""
 
     def member(self) -> Member:
@@ -104,8 +106,8 @@ class LiveSituation:
         self.alerts: dict[str, AlertState] = {}
         self.nodes: dict[Node, None] = {}
         """CIs whose recent alerts it explains; empty once it is no longer recent."""
-        self.joined: list[AlertState] = []
-        """Joined since the last report."""
+        self.joined: dict[str, AlertState] = {}
+        """Joined, or fired again, since the last report."""
         self.awaited = NEVER
         """The earliest time at which it is looked at again."""
         self.firing = 0
@@ -140,8 +142,8 @@ class LiveSituation:
         self.firing += alert.firing
         if alert.ci == self.state.root:
             self.root_alerts.append(alert)
-        if alert.sequence > self.state.told:
-            self.joined.append(alert)
+        if max(alert.sequence, alert.again) > self.state.told:
+            self.joined[alert.fingerprint] = alert
 
     def reroot(self, root: Node, name: str) -> None:
         """Blame another CI."""
@@ -159,16 +161,16 @@ class LiveSituation:
 
     def tell_again(self, alert: AlertState) -> None:
         """A member fires again: its new occurrence is reported like one that joined."""
-        self.state.sequence += 1
-        alert.sequence = self.state.sequence
-        if not any(joined is alert for joined in self.joined):
-            self.joined.append(alert)
+        if alert.fingerprint not in self.joined:
+            self.state.sequence += 1
+            alert.again = self.state.sequence
+            self.joined[alert.fingerprint] = alert
 
     def join(self, alert: AlertState, now: int) -> None:
         """Take an alert in as a new member."""
         state = self.state
         state.sequence += 1
-        alert.situation, alert.sequence = state.id, state.sequence
+        alert.situation, alert.sequence, alert.again = state.id, state.sequence, 0
         self.hold(alert)
         state.opened = min(state.opened, alert.opened)
         state.updated = max(state.updated, now)
@@ -181,9 +183,8 @@ class LiveSituation:
         self.severities[alert.severity] -= 1
         self.firing -= alert.firing
         self.root_alerts = [own for own in self.root_alerts if own is not alert]
-        if alert.sequence > self.state.told:
-            self.joined = [joined for joined in self.joined if joined is not alert]
-        else:
+        self.joined.pop(alert.fingerprint, None)
+        if alert.sequence <= self.state.told:
             self.state.left.append(alert.member())
 
 

@@ -1,7 +1,7 @@
 """The canonical event as JSON (docs/events.md): one object per payload, decoded strictly in one pass.
 
-Unknown fields are ignored, so that a sender may add what it likes; a known field of a wrong type or value is an error that
-names its place. Called for every record of an input topic and every line of a replay.
+Unknown fields are ignored, so that a sender may add what it likes; a known field of a wrong type or value is an error
+that names its place. Called for every record of an input topic and every line of a replay.
 """
 
 from typing import Final
@@ -11,8 +11,8 @@ import msgspec
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.intake import Report
 
-MAX_BYTES: Final = 1_048_576
-"""A larger payload is refused unread; Kafka's own default limit for a record."""
+MAX_BYTES: Final = 262_144
+"""A larger payload is refused unread: no event is so long, and packs of events must fit Kafka's limit for a record."""
 
 _decode = msgspec.json.Decoder(Report).decode
 

@@ -39,6 +39,8 @@ REVOCATION_PATIENCE = 30.0
 # ...and this long when the worker is asked to stop, within what supervisors usually grant.
 STOP_PATIENCE = 1.5
 STOP_TIMEOUT = 10.0
+# After a failure nothing is worth waiting for: an unacknowledged batch would be repeated for ever.
+FAILED_STOP_TIMEOUT = 2.0
 COMMIT_TIMEOUT = 5.0
 COMMIT_INTERVAL = 1.0
 # Counts batches, not records: two in the queue, the rest stays with the broker.
@@ -214,7 +216,7 @@ async def run_worker(app: WorkerApp, *, handle_signals: bool = True) -> None:
 
 async def _stop(app: WorkerApp) -> None:
     try:
-        async with asyncio.timeout(STOP_TIMEOUT):
+        async with asyncio.timeout(STOP_TIMEOUT if app.failure is None else FAILED_STOP_TIMEOUT):
             if app.failure is None and app.started:
                 await app.release_partitions(STOP_PATIENCE)
             else:

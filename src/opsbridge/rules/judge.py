@@ -1,10 +1,10 @@
 """Rules to one generated Python function, the judge, whose cost does not grow with rules that cannot match.
 
 Every rule is a bit. For each field that any rule looks at, a table gives the bits of the rules that the event's value
-leaves possible; the judge reads each such field once and intersects these bits, stopping when none is left. Tables
-answer for values they have seen from a dict. The lowest bit left is the first rule that matches: filters come before
-classifications, each in the order of their files. The core asks the judge for firing events only: creation may be
-withheld, a resolution never is.
+leaves possible; the judge reads each such field once and intersects these bits, stopping when none is left. The lowest
+bit left is the first rule that matches: filters come before classifications, each in the order of their files. Tables
+remember values; at a new one, and at every summary, what is not plain equality (`glob`, `not`) is tested rule by rule.
+The core asks the judge for firing events only: creation may be withheld, a resolution never is.
 """
 
 import hashlib

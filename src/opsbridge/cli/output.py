@@ -1,0 +1,66 @@
+"""How commands speak: data to stdout, everything for people to stderr, colour only on a terminal and unless NO_COLOR.
+
+Consoles are made per call, because streams may be replaced (tests, pipes). rich is imported only when a table is due.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE: Final = 160
+"""Columns where no terminal sets a width: a table in a file or a pipe is not squeezed."""
+
+
+class Format(StrEnum):
+    """What a command prints: for people or for programs."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def say(line: str) -> None:
+    """One line for people, as it is: never wrapped, never taken for markup."""
+    sys.stderr.write(f"{line}\n")
+
+
+def write_json(value: object) -> None:
+    """One JSON document on stdout."""
+    write_line(to_json(value))
+
+
+def write_line(text: bytes) -> None:
+    """One line of data on stdout."""
+    sys.stdout.write(text.decode() + "\n")
+
+
+def to_json(value: object) -> bytes:
+    """`value` as one line of JSON: dataclasses and structs become objects."""
+    import msgspec
+
+    return msgspec.json.encode(value)
+
+
+def console(stream: TextIO) -> "Console":
+    """A console for tables on this stream, wide where there is no terminal."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else WIDE)
+
+
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, to: TextIO | None = None
+) -> None:
+    """A table on stdout (or `to`); columns whose name starts with `#` hold numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        table.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    console(to or sys.stdout).print(table)

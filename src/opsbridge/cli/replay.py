@@ -1,0 +1,162 @@
+"""`opsbridge replay`: the production core on a file or stdin, without a broker."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+
+import typer
+
+from opsbridge.cli.output import say, show_table, to_json, write_line
+
+if TYPE_CHECKING:
+    from opsbridge.cli.lines import Line
+    from opsbridge.cli.replaying import Replay, Summary
+    from opsbridge.core.decisions import Rejected
+
+SHOWN_REJECTIONS: Final = 20
+"""How many rejected lines are told one by one; --dead-letters has them all."""
+
+NO_TOPOLOGY: Final = "no --topology: every CI is unknown and its alerts are correlated alone"
+
+
+class SummaryFormat(StrEnum):
+    """In which shape the summary goes to stderr."""
+
+    TABLE = "table"
+    JSON = "json"
+    NONE = "none"
+
+
+def replay(
+    events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="JSON lines, may be gzip; - reads stdin.")],
+    topology: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Topology file or directory; may be repeated.")
+    ] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Rule file or directory; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where incidents go, else stdout.")
+    ] = None,
+    dead_letters: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where all rejected lines go, with reason, as JSON lines.")
+    ] = None,
+    summary: Annotated[SummaryFormat, typer.Option(help="The summary on stderr.")] = SummaryFormat.TABLE,
+) -> None:
+    """Correlate recorded events: `opsbridge replay events.jsonl --topology topology/ -o incidents.jsonl`.
+
+    Writes one JSON line per incident in its last version. Rejected lines are told on stderr and do not change the exit
+    code; an input that cannot be read, an invalid topology and invalid rules do (2).
+    """
+    from opsbridge.cli.lines import name_of, read_lines
+    from opsbridge.sources.canonical import MAX_BYTES
+
+    run = _prepared(topology or [], rules or [])
+    with ExitStack() as files:
+        incidents_file = _created(output, files)
+        rejections = _Rejections(name_of(events), _created(dead_letters, files))
+        for line in read_lines(events, keep=MAX_BYTES):
+            if rejected := run.read(_payload(line, MAX_BYTES)):
+                rejections.tell(line, rejected)
+        run.finish()
+        for incident in run.incidents():
+            if incidents_file is None:
+                write_line(to_json(incident))
+            else:
+                incidents_file.write(to_json(incident) + b"\n")
+        rejections.close()
+    figures = run.summary()
+    _show(figures, summary)
+    if not figures.balanced:
+        say("the accounts do not balance: this is a defect of OpsBridge, please report it with the input")
+        raise typer.Exit(1)
+
+
+def _prepared(topology: list[Path], rules: list[Path]) -> "Replay":
+    """The pipeline on its estate and rules; raises what is wrong with their files."""
+    from opsbridge.cli.findings import say_findings
+    from opsbridge.cli.replaying import Replay
+    from opsbridge.core.graph import CIGraph
+    from opsbridge.rules import compile_rules, load_rules
+    from opsbridge.topology import load_topology
+
+    graph = CIGraph(())
+    if topology:
+        loaded = load_topology(topology)
+        say_findings(loaded.findings)
+        graph = loaded.graph
+    else:
+        say(NO_TOPOLOGY)
+    files = load_rules(rules)
+    say_findings(files.findings)
+    return Replay(graph, compile_rules(files.rules).judge, lambda: int(time.time() * 1000))
+
+
+def _created(path: Path | None, files: ExitStack) -> BinaryIO | None:
+    if path is None:
+        return None
+    try:
+        return files.enter_context(path.open("wb"))
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from None
+
+
+def _payload(line: "Line", limit: int) -> "bytes | Rejected":
+    """The line's bytes, unless it is longer than what may be read of it."""
+    from opsbridge.core.decisions import Reject, Rejected
+
+    if line.size > limit:
+        return Rejected(Reject.TOO_LARGE, f"{line.size} bytes, the limit is {limit}")
+    return line.content
+
+
+class _Rejections:
+    """Tells of the first rejected lines one by one, of the rest in number, and writes all of them where asked."""
+
+    def __init__(self, name: str, file: BinaryIO | None) -> None:
+        self._name = name
+        self._file = file
+        self._count = 0
+
+    def tell(self, line: "Line", rejected: "Rejected") -> None:
+        self._count += 1
+        if self._count <= SHOWN_REJECTIONS:
+            say(f"{self._name}:{line.number}: {rejected.reason}: {rejected.detail}")
+        if self._file is not None:
+            letter = {
+                "file": self._name,
+                "line": line.number,
+                "reason": rejected.reason,
+                "detail": rejected.detail,
+                "size": line.size,
+                "payload": line.content.decode(errors="backslashreplace"),
+            }
+            self._file.write(to_json(letter) + b"\n")
+
+    def close(self) -> None:
+        if self._count > SHOWN_REJECTIONS:
+            hint = "" if self._file is not None else "; --dead-letters FILE writes all of them"
+            say(f"... and {self._count - SHOWN_REJECTIONS} more rejected lines{hint}")
+
+
+def _show(figures: "Summary", shape: SummaryFormat) -> None:
+    if shape is SummaryFormat.JSON:
+        say(to_json(figures).decode())
+    elif shape is SummaryFormat.TABLE:
+        show_table(["where events ended", "reason", "#events"], list(_rows(figures)), to=sys.stderr)
+
+
+def _rows(figures: "Summary") -> Iterator[tuple[str, str, int | str]]:
+    for place, reasons in figures.places.items():
+        for reason, count in reasons.items():
+            yield place, reason, count
+    yield "read", "the places add up" if figures.balanced else "THE PLACES DO NOT ADD UP", figures.read
+    yield "incidents", f"{figures.merged} more were merged into these" if figures.merged else "", figures.incidents
+    ratio = figures.collapse_ratio
+    yield "collapse", f"{figures.events_in_incidents} events of alerts", "-" if ratio is None else f"{ratio:g} : 1"
+    if figures.unknown_cis:
+        yield "unknown CIs", "correlated alone", figures.unknown_cis

@@ -1,0 +1,38 @@
+"""Dead letters: payloads that cannot be events, kept as they came, with the place and the reason in headers.
+
+The headers use Kafka Connect's suffixes under `__opsbridge.errors.`, so tools for such topics read them with one rename.
+"""
+
+from typing import Final
+
+from aiokafka.structs import ConsumerRecord
+
+from opsbridge.core.decisions import Rejected
+from opsbridge.stream.outbox import Headers, Outbox
+
+PREFIX: Final = "__opsbridge.errors."
+
+KEPT_BYTES: Final = 800_000
+"""A longer original is cut here, and says so: the whole of it is still at its topic, partition and offset."""
+
+
+def bury(outbox: Outbox, topic: str, record: "ConsumerRecord[bytes | None, bytes | None]", rejected: Rejected) -> None:
+    """Send the record to the dead letters `topic` with its original key, value and headers."""
+    value = record.value
+    reasons = {
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "stage": "intake",
+        "reason": rejected.reason,
+        "message": rejected.detail[:1000],
+    }
+    if value is not None and len(value) > KEPT_BYTES:
+        reasons["truncated.from"] = str(len(value))
+        value = value[:KEPT_BYTES]
+    headers: Headers = [(name, content or b"") for name, content in record.headers]
+    if sum(len(name) + len(content) for name, content in headers) > KEPT_BYTES // 10:
+        headers = []
+    headers += [(PREFIX + name, text.encode("utf-8", "replace")) for name, text in reasons.items()]
+    key = record.key if record.key is None or len(record.key) <= KEPT_BYTES // 10 else None
+    outbox.add(topic, key, value, headers=headers, timestamp_ms=record.timestamp)

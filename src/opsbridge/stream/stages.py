@@ -1,0 +1,249 @@
+"""The four stages of the stream, each a loop over one partition's lane: intake, first level, second level, response.
+
+Each hands record batches to the stage of the core with the same name, sends what that answers, and saves what that
+changed; it decides nothing. While a partition is quiet its event time moves on with the wall clock.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+from zlib import crc32
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+
+from opsbridge.core.alerts import FirstLevel, unknown_cis
+from opsbridge.core.decisions import Incident, Reject, Rejected, SituationUpdate, Transition, Withheld
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.intake import Intake
+from opsbridge.core.pipeline import Stage
+from opsbridge.core.response import Decision, ResponseSelection
+from opsbridge.core.second_level import SecondLevel
+from opsbridge.settings import TopicSettings
+from opsbridge.sources.canonical import decode
+from opsbridge.stream.app import WorkerApp
+from opsbridge.stream.batches import RecordBatch
+from opsbridge.stream.dead_letters import bury
+from opsbridge.stream.lanes import Lane, Tick
+from opsbridge.stream.outbox import Outbox
+from opsbridge.stream.packing import decode_events, decode_transitions, packs
+from opsbridge.stream.tables import StateTable
+from opsbridge.stream.topics import topic_name, topics_of
+from opsbridge.web.metrics import Metrics
+
+TICK_SECONDS: Final = 0.5
+
+SETTLE_AFTER: Final = 2_000
+"""Results are sent and state is saved at the latest after so many events of a batch: memory and flushes stay small."""
+
+OFFSET_STEP: Final = 1 << 20
+"""Positions of the events in a pack lie between the pack's offset times this and the next one's."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_update = msgspec.json.Decoder(SituationUpdate).decode
+
+
+Record = ConsumerRecord[bytes | None, bytes | None]
+
+
+class _Clock:
+    """Event time of one partition while nothing arrives: what it was, plus the time that has passed since."""
+
+    __slots__ = ("_event_time", "_since")
+
+    def __init__(self, event_time: int) -> None:
+        self.heard(event_time)
+
+    def heard(self, event_time: int) -> None:
+        self._event_time, self._since = event_time, time.monotonic()
+
+    def now(self) -> int:
+        return self._event_time + int((time.monotonic() - self._since) * 1000)
+
+
+class Stages:
+    """What the stages of one worker share: the estate, the rules, the topics and the metrics."""
+
+    def __init__(self, app: WorkerApp, intake: Intake, graph: CIGraph, metrics: Metrics) -> None:
+        self._app = app
+        self._intake = intake
+        self._graph = graph
+        self._metrics = metrics
+        self._topics = app.settings.topics
+        name = self._name
+        self._first_state = app.add_table("first-level", name("first-level-state"))
+        self._second_state = app.add_table("second-level", name("second-level-state"))
+        self._response_state = app.add_table("response", name("response-state"))
+        app.add_stage("intake", inputs(self._topics), self.intake)
+        app.add_stage("first-level", [name("detected")], self.first_level, tick_seconds=TICK_SECONDS)
+        app.add_stage("second-level", [name("alerts")], self.second_level, tick_seconds=TICK_SECONDS)
+        app.add_stage("response", [name("situations")], self.response, tick_seconds=TICK_SECONDS)
+
+    def _name(self, entity: str) -> str:
+        return topic_name(self._topics, entity)
+
+    # intake: bytes to canonical events
+
+    async def intake(self, lane: Lane) -> None:
+        """Decode, bind and judge raw payloads; pack what goes on by the partition of its CI."""
+        outbox = self._app.outbox()
+        partitions = await self._app.writer.partitions(self._name("detected"))
+        async for batch in lane:
+            if isinstance(batch, Tick):
+                continue
+            self._take_in(batch, outbox, partitions)
+            await lane.settle(outbox)
+
+    def _take_in(self, batch: RecordBatch, outbox: Outbox, partitions: int) -> None:
+        dead_letters = self._name("dead-letters")
+        accept = self._intake.accept
+        now = time.time_ns() // 1_000_000
+        by_partition: list[list[Event]] = [[] for _ in range(partitions)]
+        refused: Counter[tuple[str, str]] = Counter()
+        newest = 0
+        for record in batch.records:
+            try:
+                report = decode(record.value)
+                answer = report if isinstance(report, Rejected) else accept(report, now)
+            except Exception as error:  # noqa: BLE001 # one event must never stop a partition
+                answer = Rejected(Reject.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            if isinstance(answer, Event):
+                by_partition[crc32(answer.ci.encode()) % partitions].append(answer)
+                if answer.time > newest:
+                    newest = answer.time
+            elif isinstance(answer, Withheld):
+                refused[answer.place, answer.reason] += 1
+            else:
+                refused["dead_letter", answer.reason] += 1
+                bury(outbox, dead_letters, record, answer)
+        detected = self._name("detected")
+        for partition, events in enumerate(by_partition):
+            for pack in packs(events):
+                outbox.add(detected, None, pack, partition=partition)
+        self._metrics.taken_in(batch.topic, len(batch), refused, newest)
+
+    # first level: events to alert transitions
+
+    async def first_level(self, lane: Lane) -> None:
+        """Deduplicate and pair the events of this partition's CIs."""
+        stage, outbox = FirstLevel(), self._app.outbox()
+
+        def hear(record: Record) -> int:
+            events = decode_events(record.value or b"[]")
+            answer = stage.advance(events, record.offset * OFFSET_STEP)
+            self._metrics.heard(answer)
+            self._tell_transitions(outbox, answer.transitions)
+            return len(events)
+
+        def expire(now: int) -> None:
+            self._metrics.expired(stage.expire(now))
+
+        await self._work("first_level", lane, self._first_state, stage, outbox, hear, expire)
+
+    def _tell_transitions(self, outbox: Outbox, transitions: Sequence[Transition]) -> None:
+        alerts, discrepancies = self._name("alerts"), self._name("discrepancies")
+        domains: dict[str, list[Transition]] = {}
+        for transition in transitions:
+            domains.setdefault(self._domain(transition), []).append(transition)
+        for domain, changed in domains.items():
+            key = domain.encode()
+            for pack in packs(changed):
+                outbox.add(alerts, key, pack)
+        for discrepancy in unknown_cis(transitions):
+            outbox.add(discrepancies, discrepancy.reference.encode(), _encode(discrepancy))
+
+    def _domain(self, transition: Transition) -> str:
+        """The CI graph's component; a CI that the graph does not know is a domain of its own."""
+        number = self._graph.numbers.get(transition.ci) if transition.known_ci else None
+        return transition.ci if number is None else self._graph.domains[number]
+
+    # second level: alert transitions to situations
+
+    async def second_level(self, lane: Lane) -> None:
+        """Explain the alerts of this partition's domains."""
+        stage, outbox = SecondLevel(self._graph), self._app.outbox()
+        situations = self._name("situations")
+
+        def tell(updates: Iterable[SituationUpdate]) -> None:
+            for update in updates:
+                outbox.add(situations, update.situation.id.encode(), _encode(update))
+
+        def hear(record: Record) -> int:
+            transitions = decode_transitions(record.value or b"[]")
+            tell(stage.advance(transitions))
+            return len(transitions)
+
+        def expire(now: int) -> None:
+            tell(stage.expire(now))
+
+        await self._work("second_level", lane, self._second_state, stage, outbox, hear, expire)
+
+    # response: situations to incidents
+
+    async def response(self, lane: Lane) -> None:
+        """Select the response to each situation's news."""
+        stage, outbox = ResponseSelection(), self._app.outbox()
+        incidents, members = self._name("incidents"), self._name("incident-members")
+
+        def tell(decisions: Iterable[Decision]) -> None:
+            for decision in decisions:
+                if isinstance(decision, Incident):
+                    outbox.add(incidents, decision.id.encode(), _encode(decision))
+                    self._metrics.incident_told(decision.status)
+                else:
+                    outbox.add(members, decision.incident.encode(), _encode(decision))
+
+        def hear(record: Record) -> int:
+            if record.value is not None:
+                tell(stage.advance([_decode_update(record.value)]))
+            return 1
+
+        def expire(now: int) -> None:
+            tell(stage.expire(now))
+
+        await self._work("response", lane, self._response_state, stage, outbox, hear, expire)
+
+    # what the stages with state have in common
+
+    async def _work(
+        self,
+        name: str,
+        lane: Lane,
+        table: StateTable,
+        stage: Stage,
+        outbox: Outbox,
+        hear: Callable[[Record], int],
+        expire: Callable[[int], None],
+    ) -> None:
+        """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
+        stage.restore(table.take(lane.partition).items())
+        clock = _Clock(stage.now)
+
+        async def settle() -> None:
+            for key, value in stage.changes():
+                table.put(lane.partition, key, value)
+            await lane.settle(outbox, table)
+
+        async for work in lane:
+            if isinstance(work, Tick):
+                due = stage.due()
+                if due is not None and due <= clock.now():
+                    expire(clock.now())
+                    await settle()
+            else:
+                heard = 0
+                for record in work.records:
+                    heard += hear(record)
+                    if heard >= SETTLE_AFTER:
+                        await settle()
+                        heard = 0
+                clock.heard(stage.now)
+                await settle()
+            self._metrics.state_entries(name, lane.partition, len(stage))
+
+
+def inputs(topics: TopicSettings) -> list[str]:
+    """The topics that events are read from."""
+    return [topic.name for topic in topics_of(topics) if topic.entity.name == "events"]
