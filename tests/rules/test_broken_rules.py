@@ -159,6 +159,14 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         drop("ci: {not: {glob: [a*, 3]}}"),
         [f"a.yaml:7:29: rule a-rule: match.ci.not.glob[1]: must be {PATTERN}, not the number 3"],
     ),
+    "nested deeply": (
+        drop("ci: " + "[" * 90 + "a" + "]" * 90),
+        [f"a.yaml:7:21: rule a-rule: match.ci{'[0]' * 10}: is nested too deeply"],
+    ),
+    "globs nested deeply": (
+        drop("ci: {glob: " + "[" * 90 + "a" + "]" * 90 + "}"),
+        [f"a.yaml:7:19: rule a-rule: match.ci.glob[0]: must be {PATTERN}, not a list"],
+    ),
     "two rules of one name": (
         TOP + "  - {id: a, kind: filter, action: drop, match: {ci: a}}\n  - {id: a, kind: filter}\n",
         [

@@ -32,6 +32,11 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         {"a.yaml": "cis:\n  - id: *db\n"},
         ["a.yaml:2:9: broken YAML: there is no anchor &db before this; put quotes around text with *"],
     ),
+    "anchor in itself": (
+        {"a.yaml": "cis: &all\n  - id: x\n    depends_on: *all\n"},
+        ["a.yaml:3:17: broken YAML: the anchor &all contains itself"],
+    ),
+    "nested deeply": ({"a.yaml": "- " * 100_000}, ["a.yaml:1:401: broken YAML: nested too deeply"]),
     "tag": (
         {"a.yaml": "cis:\n  - id: !!python/name:os.system x\n"},
         ["a.yaml:2:9: broken YAML: the tag tag:yaml.org,2002:python/name:os.system has no meaning here"],

@@ -25,7 +25,7 @@ EXIT_CODES: Final = {
 class Commands(TyperGroup):
     """The commands, with OpsBridge's errors told as what they are: messages for people."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override] # the base names its private class
         """Run the command; an `OpsBridgeError` ends with its message and exit code."""
         try:
             return super().invoke(ctx)

@@ -49,6 +49,8 @@ def _put(tree: dict[str, object], path: list[str], value: str) -> None:
     for depth, word in enumerate(path[:-1], 1):
         inner = tree.setdefault(word, {})
         if not isinstance(inner, dict):
-            raise typer.BadParameter(f"{'.'.join(path[:depth])} is given both as a value and as a section", param_hint="--set")
+            raise typer.BadParameter(
+                f"{'.'.join(path[:depth])} is given both as a value and as a section", param_hint="--set"
+            )
         tree = inner
     tree[path[-1]] = value

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def topics(
+    *,
     create: Annotated[bool, typer.Option("--create", help="Create what is missing, then check.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare with the cluster; create nothing.")] = False,
     config: ConfigFile = None,

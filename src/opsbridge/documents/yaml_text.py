@@ -29,6 +29,7 @@ _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_DEEPEST: Final = 200
 _NUMBER_STARTS: Final = frozenset("0123456789+-.")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,300}\Z")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
@@ -53,6 +54,8 @@ def parse(text: str) -> list[object]:
             value = {} if isinstance(event, MappingStartEvent) else []
         elif isinstance(event, AliasEvent):
             value = _anchored(event, anchors)
+            if any(value is container for container in (holder, *outside)):
+                raise _at(event, f"broken YAML: the anchor &{event.anchor} contains itself")
         else:
             if isinstance(event, CollectionEndEvent):
                 if isinstance(holder, dict) and "<<" in holder:
@@ -72,6 +75,8 @@ def parse(text: str) -> list[object]:
             holder[key] = value
             key = None
         if isinstance(event, CollectionStartEvent):
+            if len(outside) >= _DEEPEST:
+                raise _at(event, "broken YAML: nested too deeply")
             outside.append(holder)
             holder = cast("list[object] | dict[str, object]", value)
     return documents

@@ -70,6 +70,7 @@ class Complain(Protocol):
         """Take one complaint."""
 
 
+_DEEPEST: Final = 10
 _NOTHING: Final = Condition(lambda _: False, frozenset())
 
 
@@ -89,6 +90,9 @@ def parse_match(said: Mapping[str, object], complain: Complain) -> Match:
 
 
 def _condition(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
+    if len(loc) > _DEEPEST:
+        complain(loc, "is nested too deeply")
+        return _NOTHING
     if isinstance(said, list):
         if not said:
             complain(loc, "is an empty list, which nothing matches")
@@ -118,9 +122,13 @@ def _not(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
     return Condition(lambda value: not inner.holds(value))
 
 
-def _glob(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
+def _glob(said: object, _kind: Kind, loc: Loc, complain: Complain) -> Condition:
     if isinstance(said, list) and said:
-        return _any_of([_glob(part, kind, (*loc, index), complain) for index, part in enumerate(said)])
+        return _any_of([_pattern(part, (*loc, index), complain) for index, part in enumerate(said)])
+    return _pattern(said, loc, complain)
+
+
+def _pattern(said: object, loc: Loc, complain: Complain) -> Condition:
     if not isinstance(said, str):
         complain(loc, f'must be a pattern such as "web-*", or a list of them, not {shown(said)}')
         return _NOTHING

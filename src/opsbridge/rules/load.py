@@ -95,10 +95,11 @@ def _rule(document: Document, index: int, said: dict[str, object], faults: list[
     def complain(loc: Loc, message: str, *, key: bool = False) -> None:
         faults.append(_fault(document, ("rules", index, "match", *loc), message, key=key))
 
+    before = len(faults)
     conditions = said.get("match")
     match = parse_match(conditions, complain) if isinstance(conditions, dict) else {}
     valid = _validated(MODELS[kind], document, where, said, faults)
-    return None if valid is None else _built(valid, match, document.path)
+    return None if valid is None or len(faults) > before else _built(valid, match, document.path)
 
 
 def _built(valid: FilterRule | ClassifyRule, match: Match, path: str) -> Rule:

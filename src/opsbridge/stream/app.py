@@ -16,7 +16,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaConnectionError
-from faust.types import AgentT, AppT
+from faust.types import TP, AgentT, AppT
 from mode import CrashingSupervisor
 from yarl import URL
 
@@ -114,6 +114,22 @@ class WorkerApp(faust.App):
         """A new outbox on the worker's producer."""
         return Outbox(self.writer)
 
+    def lags(self) -> dict[TP, int]:
+        """How many records of each owned partition of the stages' topics have been fetched by nobody yet."""
+        consumer = self._batch_consumer
+        topics = {topic for stage in self.stages for topic in stage.topics}
+        lags: dict[TP, int] = {}
+        for tp in consumer.assignment():
+            done, end = consumer._committed_offset.get(tp), consumer.highwater(tp)
+            if tp.topic in topics and end is not None:
+                lags[tp] = max(0, end - (done or 0))
+        return lags
+
+    @property
+    def _batch_consumer(self) -> BatchConsumer:
+        assert isinstance(self.consumer, BatchConsumer)  # noqa: S101 # set by our transport
+        return self.consumer
+
     # The one way to fail, and the one to stop.
 
     def fail(self, reason: BaseException) -> None:
@@ -164,8 +180,7 @@ class WorkerApp(faust.App):
 
     async def _open_lanes(self, _app: AppT, **_: object) -> None:
         assignment = self.consumer.assignment()
-        consumer = self.consumer
-        assert isinstance(consumer, BatchConsumer)  # noqa: S101 # set by our transport
+        consumer = self._batch_consumer
         for stage in self.stages:
             owned = [tp.partition for tp in assignment if tp.topic in stage.topics]
             stage.open(owned, self.consumer_generation_id, consumer.acknowledge)

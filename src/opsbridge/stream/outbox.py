@@ -44,8 +44,16 @@ class _Batch(Protocol):
     def close(self) -> None: ...
 
 
+class _Client(Protocol):
+    """What is used of a producer's connection to the cluster."""
+
+    async def force_metadata_update(self) -> bool: ...
+
+
 class _Producer(Protocol):
     """What is used of aiokafka's producer, which has no types."""
+
+    client: _Client
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -101,6 +109,10 @@ class BatchWriter:
                 raise DeliveryError(f"topic {topic} cannot be written to: {_reason(error)}") from error
             self._partitions[topic] = count
         return count
+
+    async def broker_answers(self) -> bool:
+        """Whether a broker tells us of the cluster now."""
+        return await self._running.client.force_metadata_update()
 
     def partition_of(self, key: bytes | None, count: int) -> int:
         """The partition of `key` among `count`: Kafka's default choice; records without key take turns."""

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 
 from opsbridge.core.alerts import FirstLevel, unknown_cis
-from opsbridge.core.decisions import Incident, Reject, Rejected, SituationUpdate, Transition, Withheld
+from opsbridge.core.decisions import Expired, Incident, Reject, Rejected, SituationUpdate, Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
@@ -93,15 +93,20 @@ class Stages:
         async for batch in lane:
             if isinstance(batch, Tick):
                 continue
-            self._take_in(batch, outbox, partitions)
+            started = time.perf_counter()
+            rejected = self._take_in(batch, outbox, partitions)
+            self._metrics.batch("intake", time.perf_counter() - started)
             await lane.settle(outbox)
+            self._metrics.dead_letters(rejected)
 
-    def _take_in(self, batch: RecordBatch, outbox: Outbox, partitions: int) -> None:
+    def _take_in(self, batch: RecordBatch, outbox: Outbox, partitions: int) -> Counter[str]:
+        """Put what goes on and what is buried into the outbox; how many were rejected, by reason."""
         dead_letters = self._name("dead-letters")
         accept = self._intake.accept
         now = time.time_ns() // 1_000_000
         by_partition: list[list[Event]] = [[] for _ in range(partitions)]
-        refused: Counter[tuple[str, str]] = Counter()
+        rejected: Counter[str] = Counter()
+        withheld: Counter[tuple[str, str]] = Counter()
         newest = 0
         for record in batch.records:
             try:
@@ -114,15 +119,20 @@ class Stages:
                 if answer.time > newest:
                     newest = answer.time
             elif isinstance(answer, Withheld):
-                refused[answer.place, answer.reason] += 1
+                withheld[answer.place, answer.reason] += 1
             else:
-                refused["dead_letter", answer.reason] += 1
+                rejected[answer.reason] += 1
                 bury(outbox, dead_letters, record, answer)
         detected = self._name("detected")
         for partition, events in enumerate(by_partition):
             for pack in packs(events):
                 outbox.add(detected, None, pack, partition=partition)
-        self._metrics.taken_in(batch.topic, len(batch), refused, newest)
+        self._metrics.received(batch.topic, len(batch))
+        self._metrics.rejected(rejected)
+        self._metrics.withheld(withheld)
+        if newest:
+            self._metrics.newest_event(batch.topic, newest, now)
+        return rejected
 
     # first level: events to alert transitions
 
@@ -133,12 +143,17 @@ class Stages:
         def hear(record: Record) -> int:
             events = decode_events(record.value or b"[]")
             answer = stage.advance(events, record.offset * OFFSET_STEP)
-            self._metrics.heard(answer)
+            self._metrics.heard(Counter(answer.outcomes))
+            count_expired(answer.expired)
             self._tell_transitions(outbox, answer.transitions)
             return len(events)
 
         def expire(now: int) -> None:
-            self._metrics.expired(stage.expire(now))
+            count_expired(stage.expire(now))
+
+        def count_expired(expired: Iterable[Expired]) -> None:
+            for over in expired:
+                self._metrics.expired(over.reason, over.events)
 
         await self._work("first_level", lane, self._first_state, stage, outbox, hear, expire)
 
@@ -151,8 +166,11 @@ class Stages:
             key = domain.encode()
             for pack in packs(changed):
                 outbox.add(alerts, key, pack)
-        for discrepancy in unknown_cis(transitions):
+        unknown = unknown_cis(transitions)
+        for discrepancy in unknown:
             outbox.add(discrepancies, discrepancy.reference.encode(), _encode(discrepancy))
+        self._metrics.unknown_cis(len(unknown))
+        self._metrics.transitions(Counter(transition.change for transition in transitions))
 
     def _domain(self, transition: Transition) -> str:
         """The CI graph's component; a CI that the graph does not know is a domain of its own."""
@@ -191,7 +209,7 @@ class Stages:
             for decision in decisions:
                 if isinstance(decision, Incident):
                     outbox.add(incidents, decision.id.encode(), _encode(decision))
-                    self._metrics.incident_told(decision.status)
+                    self._metrics.incident_updates({decision.status: 1})
                 else:
                     outbox.add(members, decision.incident.encode(), _encode(decision))
 
@@ -233,6 +251,7 @@ class Stages:
                     expire(clock.now())
                     await settle()
             else:
+                started = time.perf_counter()
                 heard = 0
                 for record in work.records:
                     heard += hear(record)
@@ -241,7 +260,9 @@ class Stages:
                         heard = 0
                 clock.heard(stage.now)
                 await settle()
-            self._metrics.state_entries(name, lane.partition, len(stage))
+                self._metrics.batch(name, time.perf_counter() - started)
+            self._metrics.state(name, lane.partition, len(stage))
+        self._metrics.state(name, lane.partition, 0)
 
 
 def inputs(topics: TopicSettings) -> list[str]:

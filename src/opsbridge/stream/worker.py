@@ -4,10 +4,13 @@ Everything is whole before the first event is read; what is wrong with files, se
 error that names the place. `opsbridge run` calls this; the demo and the tests run that command.
 """
 
+import asyncio
 import gc
 import logging
-from contextlib import AsyncExitStack
+import time
 from typing import Final
+
+from faust.types import TP
 
 from opsbridge.core.event import Judge
 from opsbridge.core.graph import CIGraph
@@ -15,14 +18,17 @@ from opsbridge.core.intake import Intake
 from opsbridge.rules.judge import compile_rules
 from opsbridge.rules.load import load_rules
 from opsbridge.settings import Settings, SettingsError
-from opsbridge.stream.app import create_app, run_worker
+from opsbridge.stream.app import WorkerApp, create_app, run_worker
 from opsbridge.stream.stages import Stages
 from opsbridge.stream.topics import ensure_topics
 from opsbridge.topology.load import load_topology
 from opsbridge.web.metrics import Metrics
-from opsbridge.web.server import Readiness, serve_web
+from opsbridge.web.readiness import Readiness
+from opsbridge.web.server import create_web, serving
 
 log = logging.getLogger(__name__)
+
+WATCH_SECONDS: Final = 2.0
 
 SOURCES: Final = ("auto", "canonical")
 
@@ -39,18 +45,43 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     report.require()
     for finding in report.findings:
         log.warning("topic %s", finding)
-    readiness.passed("topics")
+    readiness.topics_verified = True
     app = create_app(settings)
     Stages(app, Intake(graph, judge), graph, metrics)
-    app.on_rebalance_complete.connect(lambda *_, **__: readiness.passed("assignment"), weak=False)
-    app.on_partitions_revoked.connect(lambda *_, **__: readiness.waiting_for("assignment"), weak=False)
+
+    async def assigned(*_: object, **__: object) -> None:
+        readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
+
+    async def revoked(*_: object, **__: object) -> None:
+        readiness.assigned = readiness.recovered = False
+
+    app.on_rebalance_complete.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
     # What has been loaded lives as long as the worker: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    async with AsyncExitStack() as stack:
-        if settings.web.enabled:
-            await stack.enter_async_context(serve_web(settings.web, metrics, readiness))
-        await run_worker(app)
+    async with serving(settings.web, create_web(metrics, readiness)):
+        watching = asyncio.create_task(_watch(app, metrics, readiness))
+        try:
+            await run_worker(app)
+        finally:
+            readiness.stopping = True
+            watching.cancel()
+
+
+async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None:
+    """Every few seconds: does a broker answer, and how far behind are we?"""
+    told: set[TP] = set()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if readiness.assigned and await app.writer.broker_answers():
+            readiness.broker_seen()
+        lags = app.lags() if readiness.assigned else {}
+        for tp, lag in lags.items():
+            metrics.lag(tp.topic, tp.partition, lag)
+        for tp in told - lags.keys():
+            metrics.forget_lag(tp.topic, tp.partition)
+        told = set(lags)
 
 
 def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, Judge]:
@@ -60,8 +91,16 @@ def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, Judge]:
     for finding in (*topology.findings, *files.findings):
         log.warning("%s", finding)
     rules = compile_rules(files.rules)
-    metrics.loaded(cis=len(topology.graph), edges=topology.graph.edges, rules=len(files.rules))
-    return topology.graph, rules.judge
+    graph = topology.graph
+    metrics.loaded(
+        cis=len(graph),
+        edges=graph.edges,
+        rules=len(files.rules),
+        topology=topology.digest,
+        rule_set=rules.digest,
+        now=time.time(),
+    )
+    return graph, rules.judge
 
 
 def _require_known_sources(settings: Settings) -> None:
