@@ -250,10 +250,12 @@ def _noise(world: Estate, count: int, rng: random.Random) -> list[Moment]:
 def single_storm(dependents: int) -> tuple[Estate, list[bytes], str]:
     """`dependents` CIs behind one silent switch all send one event within half a minute: (estate, events, the switch).
 
+    Fewer than about 100 would be explained as well by a hypervisor that reports itself.
+
     The core switch above it carries a second, healthy switch, so that it cannot be blamed.
     """
     rng = random.Random(dependents)
-    hypervisors = max(1, dependents // 25)
+    hypervisors = max(3, dependents // 25)
     vms = (dependents - hypervisors) * 11 // 20
     services = dependents - hypervisors - vms
     healthy = max(20, dependents // 10)

@@ -121,8 +121,8 @@ def gathered(moves: Iterable[Moved]) -> Moved:
 class Scenario:
     """A pipeline on a small estate, with what it has decided so far; used as a context manager."""
 
-    def __init__(self, topology: str = "", judge: Judge = no_rules) -> None:
-        self.graph = graph_of(topology)
+    def __init__(self, topology: str | CIGraph, judge: Judge = no_rules) -> None:
+        self.graph = graph_of(topology) if isinstance(topology, str) else topology
         self.pipeline = Pipeline(self.graph, judge)
         self.ledger = Ledger()
         self.decisions: list[Decision] = []
@@ -150,13 +150,17 @@ class Scenario:
         self._unchecked = "checks nothing after it has played"
         return self
 
+    def expire(self, now: int) -> None:
+        """Let this time come, in milliseconds since 1970."""
+        self._take(self.pipeline.expire(now))
+
     def _wait_until(self, time: int) -> None:
         """Let time pass second by second, so that news carry the second in which they were told."""
         pipeline = self.pipeline
         if pipeline.first.now:
             for now in range(pipeline.first.now // 1000 * 1000 + 1000, time, 1000):
-                self._take(pipeline.expire(now))
-            self._take(pipeline.expire(time))
+                self.expire(now)
+            self.expire(time)
 
     def hear(self, heard: Report) -> None:
         """Let one report arrive."""
@@ -196,8 +200,11 @@ class Scenario:
     def last(self) -> Incident:
         """The only incident, as last told: for what no table shows."""
         (incident,) = self.ledger.incidents.values()
-        self._unchecked = ""
         return incident
+
+    def checked(self) -> None:
+        """Say that plain assertions have checked what no table shows."""
+        self._unchecked = ""
 
     # the tables
 

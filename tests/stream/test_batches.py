@@ -41,6 +41,7 @@ async def app() -> WorkerApp:
 @pytest.fixture
 async def consumer(app: WorkerApp) -> BatchConsumer:
     app.consumer_generation_id = 7
+    app.topics._acking_topics.add("input")
     found = app.consumer
     assert isinstance(found, BatchConsumer)
     return found

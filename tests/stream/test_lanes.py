@@ -107,7 +107,7 @@ async def test_a_hole_in_the_fetches_is_a_failure(bench: Bench) -> None:
     lane, task = stage._lanes[0]
     await lane.put(bench.event(0))
     await lane.put(bench.event(2))
-    await task
+    await asyncio.wait_for(task, 5)
     assert "fetch 2 follows 0: records were lost" in str(bench.failures)
     assert bench.acknowledged == [0]
 

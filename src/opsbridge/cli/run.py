@@ -1,12 +1,8 @@
 """`opsbridge run`: one worker, with its logs, metrics and readiness, until it is told to stop."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from opsbridge.cli.options import BootstrapServers, ConfigFile, Sets, settings_from
-
-if TYPE_CHECKING:
-    from opsbridge.settings import Settings
 
 
 def run(config: ConfigFile = None, bootstrap_servers: BootstrapServers = None, sets: Sets = None) -> None:
@@ -16,16 +12,9 @@ def run(config: ConfigFile = None, bootstrap_servers: BootstrapServers = None, s
     wants to be started again; nothing is lost.
     """
     from opsbridge.cli.logs import set_up_logs
+    from opsbridge.stream.worker import serve
+    from opsbridge.web import Metrics, Readiness
 
     settings = settings_from(config, bootstrap_servers, sets)
     set_up_logs(settings.log)
-    asyncio.run(_run(settings))
-
-
-async def _run(settings: "Settings") -> None:
-    from opsbridge.stream.worker import serve
-    from opsbridge.web import Metrics, Readiness, create_web, serving
-
-    metrics, readiness = Metrics(), Readiness()
-    async with serving(settings.web, create_web(metrics, readiness)):
-        await serve(settings, metrics=metrics, readiness=readiness)
+    asyncio.run(serve(settings, metrics=Metrics(), readiness=Readiness()))

@@ -6,7 +6,7 @@ noise that rules withhold, and records that are no events. Pure: the same estate
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -80,6 +80,9 @@ _SYMPTOMS: Final = {
     "service": ("HighErrorRate", "major", "errors above 5 % of requests"),
     "business_service": ("ServiceDegraded", "critical", "users see errors"),
 }
+_TESTS: Final = ("test", "lab", "sandbox")
+"""Environments that the shipped rules are silent about."""
+
 _OTHER_SYMPTOM: Final = ("Unreachable", "major", "no answer")
 
 
@@ -100,6 +103,12 @@ class _Timetable:
     records: list[Record] = field(default_factory=list)
     openings: list[int] = field(default_factory=list)
     ids: int = 0
+    names: dict[int, list[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = {number: [] for number in range(len(self.graph))}
+        for name, number in self.graph.numbers.items():
+            self.names[number].append(name)
 
     def scenario(self) -> Scenario:
         switch = self._largest("access_switch", lambda site: True)
@@ -119,15 +128,22 @@ class _Timetable:
         unknown = self._unknown()
         self._noise(bystanders)
         self._poison()
-        names = self.graph.cis
         failures = (
-            Failure(names[switch].id, True, frozenset(names[number].id for number in silent - starving)),
-            Failure(names[array].id, False, frozenset(names[number].id for number in slow - dying)),
-            Failure(names[flapping].id, False, frozenset({names[flapping].id})),
+            Failure(self._id(switch), True, self._heard_of(silent - starving)),
+            Failure(self._id(array), False, self._heard_of(slow - dying)),
+            Failure(self._id(flapping), False, frozenset({self._id(flapping)})),
             Failure(unknown, False, frozenset({unknown})),
         )
         self.records.sort(key=lambda record: record.at)  # stable: equal times keep the order of writing
         return Scenario(tuple(self.records), failures, max(self.openings))
+
+    def _id(self, number: int) -> str:
+        return self.graph.cis[number].id
+
+    def _heard_of(self, numbers: Iterable[int]) -> frozenset[str]:
+        """Those whose events the rules let pass."""
+        cis = self.graph.cis
+        return frozenset(cis[number].id for number in numbers if cis[number].environment not in _TESTS)
 
     def _largest(self, kind: str, at: Callable[[str], bool]) -> int:
         """The CI of that type, in a site that fits, that most others depend on."""
@@ -135,7 +151,9 @@ class _Timetable:
         sizes = {number: len(self.graph.impacted(number)) for number in fitting}
         best = max(fitting, key=lambda number: (sizes[number], self.graph.cis[number].id), default=None)
         if best is None or sizes[best] < 10:
-            raise ScenarioError(f"the demo needs an estate with two sites and a {kind} that carries ten CIs; see topology/")
+            raise ScenarioError(
+                f"the demo needs an estate with two sites and a {kind} that carries ten CIs; see topology/"
+            )
         return best
 
     # the failures
@@ -163,7 +181,7 @@ class _Timetable:
                 alarming.add(number)
                 begin = (0.06 if number in early else 0.47) + 0.015 * hops + self.random.uniform(0, 0.03)
                 self._symptom(number, begin, self.random.uniform(0.78, 0.86))
-        self._alert(self._known(array), "ControllerFailed", "critical", "both controllers reset", 0.6, 0.84)
+        self._alert(self._names(array), "ControllerFailed", "critical", "both controllers reset", 0.6, 0.84)
         return alarming
 
     def _speaks(self, hops: int) -> bool:
@@ -171,13 +189,15 @@ class _Timetable:
         return self.random.random() < ALERTING * 0.97**hops
 
     def _symptom(self, number: int, begin: float, end: float) -> None:
-        class_, severity, summary = _SYMPTOMS.get(self.graph.cis[number].type, _OTHER_SYMPTOM)
-        self._alert(self._known(number), class_, severity, summary, begin, end)
+        ci = self.graph.cis[number]
+        class_, severity, summary = _SYMPTOMS.get(ci.type, _OTHER_SYMPTOM)
+        fate = ("withheld", "suppressed", "drop-test-environments") if ci.environment in _TESTS else HEARD
+        self._alert(self._names(number), class_, severity, summary, begin, end, fate)
 
     def _flaps(self, number: int) -> None:
         for turn in range(6):
             begin = 0.12 + turn * 0.1
-            self._alert(self._known(number), "ServiceFlapping", "minor", "up and down", begin, begin + 0.05)
+            self._alert(self._names(number), "ServiceFlapping", "minor", "up and down", begin, begin + 0.05)
 
     def _unknown(self) -> str:
         name = f"pos-terminal-{self.random.randrange(1000, 9999)}"
@@ -196,7 +216,7 @@ class _Timetable:
         )
         for _ in range(round(12 * self.seconds)):
             fate, class_, severity, labels = self.random.choice(kinds)
-            ci = self.random.choice(self._known(self.random.choice(bystanders)))
+            ci = self.random.choice(self._names(self.random.choice(bystanders)))
             self._event(self.random.uniform(0, 0.9), ci, class_, severity, "firing", fate=fate, labels=labels)
 
     def _poison(self) -> None:
@@ -221,21 +241,31 @@ class _Timetable:
 
     # one alert, one event
 
-    def _alert(self, names: Sequence[str], class_: str, severity: str, summary: str, begin: float, end: float) -> None:
+    def _alert(
+        self,
+        names: Sequence[str],
+        class_: str,
+        severity: str,
+        summary: str,
+        begin: float,
+        end: float,
+        fate: Fate = HEARD,
+    ) -> None:
         """An alert from `begin` to `end` (shares of the whole time), repeated every few seconds as tools do."""
         name = self.random.choice(names)
-        self.openings.append(self._at(begin))
-        self._event(begin, name, class_, severity, "firing", summary)
+        if fate == HEARD:
+            self.openings.append(self._at(begin))
+        self._event(begin, name, class_, severity, "firing", summary, fate=fate)
         time = begin
         while (time := time + self.random.uniform(1.5, 3.5) / self.seconds) < end:
-            self._event(time, name, class_, severity, "firing", summary)
+            self._event(time, name, class_, severity, "firing", summary, fate=fate)
             if self.random.random() < 0.1:  # sent twice by a tool that was not sure
-                self._event(time, name, class_, severity, "firing", summary)
+                self._event(time, name, class_, severity, "firing", summary, fate=fate)
         self._event(end, name, class_, None, "resolved")
 
-    def _known(self, number: int) -> list[str]:
-        """The names that events use for a CI."""
-        return [self.graph.cis[number].id]
+    def _names(self, number: int) -> Sequence[str]:
+        """What tools call a CI: its id, or one of its aliases."""
+        return self.names[number]
 
     def _event(
         self,

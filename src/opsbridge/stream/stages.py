@@ -7,14 +7,14 @@ changed; it decides nothing. While a partition is quiet its event time moves on 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 from zlib import crc32
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 
 from opsbridge.core.alerts import FirstLevel, unknown_cis
-from opsbridge.core.decisions import Expired, Incident, Reject, Rejected, SituationUpdate, Transition, Withheld
+from opsbridge.core.decisions import Expired, Incident, Outcome, Reject, Rejected, SituationUpdate, Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
@@ -24,7 +24,7 @@ from opsbridge.core.second_level import SecondLevel
 from opsbridge.settings import TopicSettings
 from opsbridge.sources.canonical import decode
 from opsbridge.stream.app import WorkerApp
-from opsbridge.stream.batches import RecordBatch
+from opsbridge.stream.batches import RecordBatch, Records
 from opsbridge.stream.dead_letters import bury
 from opsbridge.stream.lanes import Lane, Tick
 from opsbridge.stream.outbox import Outbox
@@ -35,17 +35,11 @@ from opsbridge.web.metrics import Metrics
 
 TICK_SECONDS: Final = 0.5
 
-SETTLE_AFTER: Final = 2_000
-"""Results are sent and state is saved at the latest after so many events of a batch: memory and flushes stay small."""
-
 OFFSET_STEP: Final = 1 << 20
 """Positions of the events in a pack lie between the pack's offset times this and the next one's."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_update = msgspec.json.Decoder(SituationUpdate).decode
-
-
-Record = ConsumerRecord[bytes | None, bytes | None]
 
 
 class _Clock:
@@ -140,13 +134,16 @@ class Stages:
         """Deduplicate and pair the events of this partition's CIs."""
         stage, outbox = FirstLevel(), self._app.outbox()
 
-        def hear(record: Record) -> int:
-            events = decode_events(record.value or b"[]")
-            answer = stage.advance(events, record.offset * OFFSET_STEP)
-            self._metrics.heard(Counter(answer.outcomes))
-            count_expired(answer.expired)
-            self._tell_transitions(outbox, answer.transitions)
-            return len(events)
+        def hear(records: Records) -> None:
+            outcomes: Counter[Outcome] = Counter()
+            transitions: list[Transition] = []
+            for record in records:
+                answer = stage.advance(decode_events(record.value or b"[]"), record.offset * OFFSET_STEP)
+                outcomes.update(answer.outcomes)
+                count_expired(answer.expired)
+                transitions += answer.transitions
+            self._metrics.heard(outcomes)
+            self._tell_transitions(outbox, transitions)
 
         def expire(now: int) -> None:
             count_expired(stage.expire(now))
@@ -188,10 +185,11 @@ class Stages:
             for update in updates:
                 outbox.add(situations, update.situation.id.encode(), _encode(update))
 
-        def hear(record: Record) -> int:
-            transitions = decode_transitions(record.value or b"[]")
+        def hear(records: Records) -> None:
+            transitions = [change for record in records for change in decode_transitions(record.value or b"[]")]
+            # They come from several partitions of the first level, whose clocks differ after a pause.
+            transitions.sort(key=attrgetter("now_ms"))
             tell(stage.advance(transitions))
-            return len(transitions)
 
         def expire(now: int) -> None:
             tell(stage.expire(now))
@@ -213,10 +211,8 @@ class Stages:
                 else:
                     outbox.add(members, decision.incident.encode(), _encode(decision))
 
-        def hear(record: Record) -> int:
-            if record.value is not None:
-                tell(stage.advance([_decode_update(record.value)]))
-            return 1
+        def hear(records: Records) -> None:
+            tell(stage.advance([_decode_update(record.value) for record in records if record.value is not None]))
 
         def expire(now: int) -> None:
             tell(stage.expire(now))
@@ -232,7 +228,7 @@ class Stages:
         table: StateTable,
         stage: Stage,
         outbox: Outbox,
-        hear: Callable[[Record], int],
+        hear: Callable[[Records], None],
         expire: Callable[[int], None],
     ) -> None:
         """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
@@ -252,12 +248,7 @@ class Stages:
                     await settle()
             else:
                 started = time.perf_counter()
-                heard = 0
-                for record in work.records:
-                    heard += hear(record)
-                    if heard >= SETTLE_AFTER:
-                        await settle()
-                        heard = 0
+                hear(work.records)
                 clock.heard(stage.now)
                 await settle()
                 self._metrics.batch(name, time.perf_counter() - started)

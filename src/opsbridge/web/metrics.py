@@ -54,10 +54,8 @@ class Metrics:
         self._updates = self._counter("incident_updates", "Incident snapshots written.", "status")
         self._dead_letters = self._counter("dead_letters", "Records written to the dead letters.", "reason")
         self._unknown_ci = self._counter("unknown_ci", "New alerts of CIs that the topology does not have.")
-        self._situations = self._gauge("situations_open", "Situations that are open or resolved and not yet closed.")
         self._entries = self._gauge("state_entries", "Entries of state held in memory.", "stage")
         self._held: dict[tuple[str, int], int] = {}
-        self._open: dict[int, int] = {}
 
     def _measure_work(self) -> None:
         self._batches = self._histogram("batch_duration_seconds", "Work on one batch.", BATCH_SECONDS, "stage")
@@ -122,11 +120,6 @@ class Metrics:
         """Records that the broker acknowledged as dead letters, by reason."""
         for reason, count in by_reason.items():
             self._dead_letters.labels(reason).inc(count)
-
-    def situations(self, partition: int, count: int) -> None:
-        """The partition's second level holds so many situations; 0 when the partition is given up."""
-        self._open[partition] = count
-        self._situations.set(sum(self._open.values()))
 
     def state(self, stage: str, partition: int, entries: int) -> None:
         """The stage holds so many entries for a partition; 0 when the partition is given up."""

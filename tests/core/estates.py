@@ -1,0 +1,136 @@
+"""Random small estates and what happens on them, for the tests of the laws.
+
+An estate has 3 to 25 CIs, cycles among them, some unmonitored, some known by two names. What happens is a list of steps:
+a report, or a time that comes without one. Reports come late, twice, before what they follow, and from unknown CIs.
+`OPSBRIDGE_EXAMPLES` sets how many examples each law is tried on.
+"""
+
+import os
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import groupby
+from typing import Final
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.intake import Report
+from opsbridge.core.pipeline import Decision, Pipeline
+from timetable import FAR, START, Severity, no_rules
+
+LAW: Final = settings(
+    max_examples=int(os.environ.get("OPSBRIDGE_EXAMPLES", "100")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+Step = Report | int
+"""A report that arrives, or a time (milliseconds since 1970) that comes."""
+
+CLASSES: Final = ("Down", "Slow", "Full")
+SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "major", "minor", "warning", "info")
+
+# one second has many events; some gaps pass the deadlines of waiting, reporting, ceasing, closing and forgetting
+GAPS: Final = (0, 0, 0, 1, 100, 300, 999, 1_000, 3_000, 11_000)
+LONG_GAPS: Final = (*GAPS, 61_000, 299_500, 301_000, 3_700_000)
+LATENESS: Final = (0, 0, 0, 0, 400, 2_000, 30_000)
+
+
+def build(chance: random.Random) -> CIGraph:
+    """An estate: mostly a tree of layers, with edges across and back."""
+    size = chance.randint(3, 25)
+    cis = [
+        CI(id=f"ci{n}", service=chance.random() < 0.2, monitored=chance.random() < 0.85, tier=chance.choice((None, 1, 2)))
+        for n in range(size)
+    ]
+    edges = [(n, chance.randrange(n)) for n in range(1, size) if chance.random() < 0.9]
+    edges += [(chance.randrange(size), chance.randrange(size)) for _ in range(chance.choice((0, 1, 3, size)))]
+    return CIGraph(cis, edges, aliases={f"alias{n}": n for n in range(0, size, 4)})
+
+
+def happen(chance: random.Random, graph: CIGraph, gaps: Sequence[int]) -> list[Step]:
+    """What happens there; a storm of neighbours now and then."""
+    names = [*graph.numbers, "ghost1", "ghost2"]
+    clock = START + chance.randrange(2_000)
+    steps: list[Step] = []
+    for number in range(chance.choice((5, 20, 60))):
+        clock += chance.choice(gaps)
+        if chance.random() < 0.08:
+            steps.append(clock)
+            continue
+        resolved = chance.random() < 0.35
+        steps.append(
+            Report(
+                id=f"e{number}",
+                time=datetime.fromtimestamp((clock - chance.choice(LATENESS)) / 1000, UTC),
+                ci=chance.choice(names),
+                class_=chance.choice(CLASSES),
+                state="resolved" if resolved else "firing",
+                severity=None if resolved else chance.choice(SEVERITIES),
+                fingerprint=f"key{chance.randrange(3)}" if chance.random() < 0.1 else None,
+            )
+        )
+    return steps
+
+
+randoms = st.integers(0, 2**40).map(random.Random)
+
+
+@st.composite
+def lives(draw: st.DrawFn, gaps: Sequence[int] = LONG_GAPS) -> tuple[CIGraph, list[Step]]:
+    """An estate and what happens on it. Shrinks by leaving steps out."""
+    chance = draw(randoms)
+    graph = build(chance)
+    steps = happen(chance, graph, gaps)
+    kept = draw(st.lists(st.booleans(), min_size=len(steps), max_size=len(steps)).map(lambda keep: [not no for no in keep]))
+    return graph, [step for step, keep in zip(steps, kept, strict=True) if keep or draw(st.booleans())]
+
+
+def batches(steps: Iterable[Step], sizes: Iterable[int]) -> list[list[Report] | int]:
+    """The steps with neighbouring reports taken together, as many as the sizes say in turn."""
+    cut: list[list[Report] | int] = []
+    room = iter(sizes)
+    left = 0
+    for step in steps:
+        if isinstance(step, int):
+            cut.append(step)
+            continue
+        if not left or not cut or isinstance(cut[-1], int):
+            left = next(room)
+            cut.append([])
+        batch = cut[-1]
+        assert not isinstance(batch, int)
+        batch.append(step)
+        left -= 1
+    return cut
+
+
+def apply(pipeline: Pipeline, step: list[Report] | Step) -> list[Decision]:
+    """One step of a pipeline."""
+    if isinstance(step, int):
+        return pipeline.expire(step)
+    return pipeline.advance([step] if isinstance(step, Report) else step, FAR)
+
+
+def bytes_by_topic(decisions: Iterable[Decision]) -> dict[str, list[bytes]]:
+    """The decisions as they would be written, in order for each kind; kinds have no order among each other."""
+    kinds = sorted(decisions, key=lambda decision: type(decision).__name__)
+    return {kind: list(map(msgspec.json.encode, told)) for kind, told in groupby(kinds, lambda one: type(one).__name__)}
+
+
+def digest(seeds: range) -> str:
+    """What many pipelines decide, and save, in one number; the same in every process."""
+    state = blake2b()
+    for seed in seeds:
+        chance = random.Random(seed)
+        graph = build(chance)
+        pipeline = Pipeline(graph, no_rules)
+        for step in happen(chance, graph, LONG_GAPS):
+            for decision in apply(pipeline, step):
+                state.update(msgspec.json.encode(decision))
+            state.update(repr(pipeline.changes()).encode())
+    return state.hexdigest()

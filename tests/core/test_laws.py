@@ -1,0 +1,201 @@
+"""The laws of the core on random estates: conservation, determinism, restart, repetition, forgetting, order in a tick."""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estates import GAPS, LAW, Step, apply, batches, bytes_by_topic, digest, lives, randoms
+from opsbridge.core.alerts import FirstLevel
+from opsbridge.core.decisions import Incident, IncidentMembers, Outcome, SituationUpdate, Transition
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.intake import Intake, Report
+from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.response import ResponseSelection
+from opsbridge.core.second_level import SecondLevel
+from timetable import FAR, Scenario, gathered, no_rules
+
+Life = tuple[CIGraph, list[Step]]
+
+
+def live(scenario: Scenario, steps: list[Step]) -> None:
+    for step in steps:
+        if isinstance(step, int):
+            scenario.expire(step)
+        else:
+            scenario.hear(step)
+    scenario.checked()
+
+
+@LAW
+@given(lives())
+def test_every_event_ends_in_one_place(life: Life) -> None:
+    """`Scenario` holds the accounts against it after every step, and the ledger at the end."""
+    graph, steps = life
+    with Scenario(graph) as scenario:
+        live(scenario, steps)
+
+
+@LAW
+@given(lives())
+def test_what_joined_and_left_adds_up_to_the_snapshot(life: Life) -> None:
+    graph, steps = life
+    scenario = Scenario(graph)
+    live(scenario, steps)
+    scenario.expire(scenario.pipeline.first.now + 12_000)
+    for incident in scenario.ledger.incidents.values():
+        moved = scenario.moved(incident.id)
+        assert len(moved.joined) == incident.alerts, incident
+        assert len(moved.cis_joined) == incident.affected_cis
+        assert len(moved.services_joined) == incident.affected_services
+        root = graph.numbers.get(incident.root.ci)
+        behind = [] if root is None else [graph.cis[number].id for number in graph.impacted(root)]
+        assert set(moved.cis_joined) == {incident.root.ci, *behind}
+        assert incident.firing <= incident.alerts
+        assert (incident.status == "merged") == (incident.merged_into is not None)
+        assert incident.because
+        if incident.status == "open":
+            assert incident.firing
+            assert incident.candidates[0].ci == incident.root.ci
+
+
+def run(graph: CIGraph, steps: list[list[Report] | int] | list[Step]) -> list[Decision]:
+    pipeline = Pipeline(graph, no_rules)
+    decisions = [decision for step in steps for decision in apply(pipeline, step)]
+    return decisions + pipeline.finish()
+
+
+@LAW
+@given(lives(), st.lists(st.integers(1, 30), min_size=60, max_size=60))
+def test_decisions_do_not_depend_on_how_the_input_is_cut(life: Life, sizes: list[int]) -> None:
+    graph, steps = life
+    assert bytes_by_topic(run(graph, batches(steps, sizes))) == bytes_by_topic(run(graph, steps))
+
+
+def test_decisions_do_not_depend_on_the_process() -> None:
+    """Every process has its own order of sets and of strings' hashes."""
+    seeds = range(40)
+    code = f"from estates import digest; print(digest({seeds!r}))"
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout.decode()
+        for seed in ("1", "2")
+    }
+    assert found == {digest(seeds) + "\n"}
+
+
+@LAW
+@given(lives(), randoms, st.sampled_from((0.05, 0.3, 1.0)))
+def test_a_pipeline_restored_at_any_step_goes_on_as_if_nothing_had_happened(
+    life: Life, chance: random.Random, often: float
+) -> None:
+    graph, steps = life
+    pipeline, disturbed = Pipeline(graph, no_rules), Pipeline(graph, no_rules)
+    saved: dict[bytes, bytes] = {}
+    for number, step in enumerate([*steps, -1]):
+        decisions = pipeline.finish() if step == -1 else apply(pipeline, step)
+        again = disturbed.finish() if step == -1 else apply(disturbed, step)
+        assert again == decisions, f"after step {number}: {step}"
+        for key, value in disturbed.changes():
+            if value is None:
+                saved.pop(key, None)
+            else:
+                saved[key] = value
+        if chance.random() < often:
+            disturbed = Pipeline(graph, no_rules)
+            disturbed.restore(chance.sample(sorted(saved.items()), len(saved)))
+
+
+@LAW
+@given(lives(GAPS), randoms)
+def test_what_is_heard_again_changes_nothing(life: Life, chance: random.Random) -> None:
+    """Each stage hears all its input, and then a stretch of it again; nothing has been forgotten meanwhile."""
+    graph, steps = life
+    intake, first, second, response = Intake(graph, no_rules), FirstLevel(), SecondLevel(graph), ResponseSelection()
+    reports = [step for step in steps if isinstance(step, Report)]
+    events = [event for event in (intake.accept(report, FAR) for report in reports) if isinstance(event, Event)]
+    transitions = first.advance(events, 0).transitions
+    updates = second.advance(transitions) + second.expire(first.now + 12_000)
+    response.advance(updates)
+    for stage in (first, second, response):
+        assert isinstance(stage, FirstLevel | SecondLevel | ResponseSelection)
+        stage.changes()
+
+    start = chance.randrange(len(events) + 1)
+    heard = first.advance(events[start:], start)
+    assert heard.outcomes == [Outcome.REPEATED] * len(events[start:])
+    assert (heard.transitions, heard.expired, first.changes()) == ([], [], [])
+    assert second.advance(transitions[chance.randrange(len(transitions) + 1) :]) == []
+    assert second.changes() == []
+    assert response.advance(updates[chance.randrange(len(updates) + 1) :]) == []
+    assert response.changes() == []
+
+
+@LAW
+@given(lives())
+def test_idle_state_leaves(life: Life) -> None:
+    """Once all is resolved and a long time has passed, nothing is left, in memory or in what is saved."""
+    graph, steps = life
+    pipeline = Pipeline(graph, no_rules)
+    saved: dict[bytes, bytes | None] = {}
+    firing: dict[str, Transition] = {}
+    for step in steps:
+        for decision in apply(pipeline, step):
+            if isinstance(decision, Transition):
+                firing[decision.fingerprint] = decision
+        saved.update(pipeline.changes())
+    now = max(pipeline.first.now, 1_790_000_000_000)
+    for change in firing.values():
+        event = Event("end", now + 1, change.ci, change.class_, 0, firing=False, fingerprint=change.fingerprint)
+        pipeline.second.advance(pipeline.first.advance([event], 1 << 40).transitions)
+    pipeline.expire(now + 3 * 3_600_000)
+    saved.update(pipeline.changes())
+
+    assert (len(pipeline.first), len(pipeline.second), len(pipeline.response)) == (0, 0, 0)
+    assert {key for key, value in saved.items() if value is not None} <= {b"position", b"second:clock"}
+    evidence = pipeline.second._evidence
+    assert (evidence.alerting, evidence._candidates, evidence._edge) == ({}, {}, {})
+    second = pipeline.second
+    assert not any((second._alerts, second._at, second._claimed, second._rooted, second._pending, second._touched))
+    assert not any((pipeline.first._deadlines, second._deadlines, pipeline.response._deadlines))
+
+
+Final = tuple[str, frozenset[str], str]
+
+
+def final_situations(graph: CIGraph, steps: list[Report]) -> Counter[Final]:
+    """Root, members and status of every incident at the end."""
+    scenario = Scenario(graph)
+    for step in steps:
+        scenario.hear(step)
+    scenario.expire(scenario.pipeline.first.now + 12_000)
+    return Counter(
+        (incident.root.ci, frozenset(map(str, scenario.moved(incident.id).joined)), incident.status)
+        for incident in scenario.ledger.incidents.values()
+        if incident.status != "merged"
+    )
+
+
+@LAW
+@given(lives(), randoms)
+def test_the_order_within_a_tick_does_not_matter(life: Life, chance: random.Random) -> None:
+    graph, steps = life
+    reports = sorted((step for step in steps if isinstance(step, Report)), key=lambda report: report.time)
+    shuffled: list[Report] = []
+    for _, tick in groupby(reports, lambda report: int(report.time.timestamp())):
+        together = list(tick)
+        shuffled += chance.sample(together, len(together))
+    assert final_situations(graph, shuffled) == final_situations(graph, reports)
