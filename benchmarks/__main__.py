@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: `make bench`, or `python -m benchmarks [--write] [options]`.
 
-The core is measured first, then the stream beside a real Apache Kafka; without JDK and Maven the report says that it was
+The core is measured first, then the stream beside a real Apache Kafka; without JDK and Maven the report says why
 not. `--write` keeps the report as benchmarks/RESULTS.md.
 """
 

@@ -225,7 +225,7 @@ def report(asked: argparse.Namespace) -> Iterator[str]:
     yield "## Core: bytes to decisions"
     yield ""
     yield from (f"- {line}" for line in described())
-    yield f"- J is orjson.loads of the same events in the same run; medians of {asked.repeat} passes, pauses of the best"
+    yield f"- J is orjson.loads of the same events in the same run; medians of {asked.repeat} passes, pause of the best"
     yield f"- batches of {BATCH}; collector thresholds {gc.get_threshold()}, frozen after loading"
     yield "- `save` (the changed state, encoded) is not part of `core`"
     yield ""

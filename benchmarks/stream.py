@@ -278,7 +278,7 @@ async def _measured(asked: argparse.Namespace, servers: str, folder: Path) -> As
         whole = Figure("worker: raw topic to incident topic", len(payloads), (spent - start) * 1e6)
         yield _row(whole, plain, "<= 4, then 2.4")
         yield ""
-        yield f"Worker: {start:.1f} s of CPU to start, taken off; {spent - start:.1f} s to read; {told} incident records"
+        yield f"Worker: {start:.1f} s to start (taken off), {spent - start:.1f} s to read; {told} incident records"
     except NotMeasuredError as reason:
         yield ""
         yield f"Not measured: {reason}"

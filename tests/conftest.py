@@ -1,6 +1,6 @@
 """Brokers for tests: every test that takes `kafka` or `own_kafka` runs on the embedded broker and on Apache Kafka.
 
-`OPSBRIDGE_KAFKA=require` runs both and fails where Apache Kafka cannot be had (`make kafka-test`, CI); without it the
+`KAFKA_TESTS=require` runs both and fails where Apache Kafka cannot be had (`make kafka-test`, CI); without it the
 Apache half is skipped and says so, so that plain `pytest` needs nothing but pip.
 """
 
@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from kafka_server import ApacheKafka, Kafka
 from opsbridge.devbroker import Settings, ThreadedDevBroker
 
-_CHOICE = "OPSBRIDGE_KAFKA"
+_CHOICE = "KAFKA_TESTS"
 _BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.kafka)]
 _counter = itertools.count(1)
 

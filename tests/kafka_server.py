@@ -24,7 +24,7 @@ from typing import Protocol, Self
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _POM = _REPOSITORY / "scripts" / "kafka" / "pom.xml"
-_CACHE = "OPSBRIDGE_KAFKA_CACHE"
+_CACHE = "KAFKA_TESTS_CACHE"
 _FETCH_PATIENCE = 600.0
 _START_PATIENCE = 90.0
 _STOP_PATIENCE = 30.0

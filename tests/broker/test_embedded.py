@@ -9,10 +9,12 @@ import typing
 
 import pytest
 from kio.index import load_response_schema
+from kio.schema.describe_groups.v0 import DescribeGroupsRequest, DescribeGroupsResponse
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v2 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.init_producer_id.v1 import InitProducerIdRequest, InitProducerIdResponse
 from kio.schema.join_group.v0 import JoinGroupRequest as FirstJoinGroupRequest
+from kio.schema.join_group.v0 import JoinGroupResponse as FirstJoinGroupResponse
 from kio.schema.join_group.v0.request import JoinGroupRequestProtocol
 from kio.schema.join_group.v5 import JoinGroupRequest
 from kio.schema.list_groups.v2 import ListGroupsRequest, ListGroupsResponse
@@ -112,18 +114,35 @@ def test_transactions_are_refused_for_good() -> None:
         assert raw.ask(request, InitProducerIdResponse).error_code is ErrorCode.unsupported_version
 
 
+def joining(member_id: str = "", session_ms: int = 10_000) -> FirstJoinGroupRequest:
+    return FirstJoinGroupRequest(
+        group_id=GroupId("g"),
+        session_timeout=milliseconds(session_ms),
+        member_id=member_id,
+        protocol_type="t",
+        protocols=(JoinGroupRequestProtocol(name="p", metadata=b""),),
+    )
+
+
+def test_who_hangs_up_while_joining_is_no_member() -> None:
+    settings = Settings(min_session_timeout=0.1, initial_rebalance_delay=0.0)
+    with ThreadedDevBroker(settings=settings) as broker, RawClient(broker.bootstrap_servers) as raw:
+        me = raw.ask(joining(), FirstJoinGroupResponse)
+        assert [each.member_id for each in me.members] == [me.member_id]
+        with RawClient(broker.bootstrap_servers) as quitter:
+            quitter.send(joining(session_ms=200))
+            described = DescribeGroupsRequest(groups=(GroupId("g"),))
+            until = time.monotonic() + 10
+            while len(raw.ask(described, DescribeGroupsResponse).groups[0].members) < 2:
+                assert time.monotonic() < until
+        again = raw.ask(joining(me.member_id), FirstJoinGroupResponse)
+        assert [each.member_id for each in again.members] == [me.member_id]
+
+
 def test_stopping_drops_waiting_members_at_once() -> None:
     slow = Settings(initial_rebalance_delay=60.0)
     with ThreadedDevBroker(settings=slow) as broker, RawClient(broker.bootstrap_servers) as raw:
-        raw.send(
-            FirstJoinGroupRequest(
-                group_id=GroupId("g"),
-                session_timeout=milliseconds(10_000),
-                member_id="",
-                protocol_type="t",
-                protocols=(JoinGroupRequestProtocol(name="p", metadata=b""),),
-            )
-        )
+        raw.send(joining())
         with RawClient(broker.bootstrap_servers) as other:
             until = time.monotonic() + 10
             while not other.ask(ListGroupsRequest(), ListGroupsResponse).groups:

@@ -65,7 +65,7 @@ async def test_a_stock_faust_app_counts_and_recovers(
         async def all_committed() -> bool:
             kept = await admin.list_consumer_group_offsets(name)
             ends = await results.end_offsets(inputs)
-            return {at: kept[at].offset for at in inputs if at in kept} == ends
+            return bool({at: kept[at].offset for at in inputs if at in kept} == ends)
 
         async def five_more(total: int) -> None:
             # stock Faust now and then loses a record that comes while its worker starts, on either broker: knock first

@@ -17,7 +17,7 @@ def test_a_missing_jdk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_a_missing_maven_is_named_when_there_are_no_jars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "java").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("OPSBRIDGE_KAFKA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KAFKA_TESTS_CACHE", str(tmp_path / "cache"))
     with pytest.raises(KafkaUnavailableError, match="no `mvn` on the PATH: Apache Kafka needs Maven"):
         ApacheKafka()
 

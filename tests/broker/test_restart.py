@@ -47,7 +47,9 @@ async def test_records_and_commits_survive_and_clients_go_on(own_kafka: Kafka) -
         assert own_kafka.bootstrap_servers == address
 
         assert (await unsent).offset == 5
-        assert (await consumer.getone()).value == b"5"
+        # a member whose session lapsed meanwhile begins again at its commit: 3 and 4 may come once more
+        while (again := (await consumer.getone()).value) != b"5":
+            assert again in (b"3", b"4")
         await consumer.stop()
     async with asyncio.timeout(60), member(own_kafka) as consumer:
         assert [(await consumer.getone()).value for _ in range(3)] == [b"3", b"4", b"5"]

@@ -8,10 +8,11 @@ from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estates import GAPS, LAW, Step, apply, batches, bytes_by_topic, digest, lives, randoms
+from estates import CALM_GAPS, LAW, Step, apply, batches, bytes_by_topic, digest, lives, randoms
 from opsbridge.core.alerts import FirstLevel
 from opsbridge.core.decisions import Incident, IncidentMembers, Outcome, SituationUpdate, Transition
 from opsbridge.core.event import Event
@@ -120,7 +121,7 @@ def test_a_pipeline_restored_at_any_step_goes_on_as_if_nothing_had_happened(
 
 
 @LAW
-@given(lives(GAPS), randoms)
+@given(lives(CALM_GAPS), randoms)
 def test_what_is_heard_again_changes_nothing(life: Life, chance: random.Random) -> None:
     """Each stage hears all its input, and then a stretch of it again; nothing has been forgotten meanwhile."""
     graph, steps = life
@@ -156,6 +157,8 @@ def test_idle_state_leaves(life: Life) -> None:
         for decision in apply(pipeline, step):
             if isinstance(decision, Transition):
                 firing[decision.fingerprint] = decision
+                if decision.change == "resolved":
+                    del firing[decision.fingerprint]
         saved.update(pipeline.changes())
     now = max(pipeline.first.now, 1_790_000_000_000)
     for change in firing.values():
@@ -192,8 +195,10 @@ def final_situations(graph: CIGraph, steps: list[Report]) -> Counter[Final]:
 @LAW
 @given(lives(), randoms)
 def test_the_order_within_a_tick_does_not_matter(life: Life, chance: random.Random) -> None:
+    """An alert's own key is left out: two CIs that use one key share an alert, on the CI that came first."""
     graph, steps = life
-    reports = sorted((step for step in steps if isinstance(step, Report)), key=lambda report: report.time)
+    reports = [msgspec.structs.replace(step, fingerprint=None) for step in steps if isinstance(step, Report)]
+    reports.sort(key=lambda report: report.time)
     shuffled: list[Report] = []
     for _, tick in groupby(reports, lambda report: int(report.time.timestamp())):
         together = list(tick)

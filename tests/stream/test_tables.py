@@ -103,6 +103,8 @@ async def test_changes_are_seen_at_once_and_forgotten_with_the_partition(table: 
     assert table.persisted_offset(TP("log", 0)) == -1
     with pytest.raises(RecoveryError):
         table.view(0)
+    table.complete({0: -1})
+    assert table.view(0) == {}
 
 
 async def test_state_that_was_taken_over_is_kept_once(table: StateTable) -> None:

@@ -1,4 +1,4 @@
-"""The flags that several commands share, and how they become settings: flags win over environment, file and defaults."""
+"""The flags that several commands share, and how they become settings, winning over environment, file and defaults."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +26,7 @@ OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="What to pr
 
 
 def settings_from(config: Path | None, bootstrap_servers: str | None, sets: list[str] | None) -> "Settings":
-    """The settings of this call; raises `SettingsError` with all that is wrong, `typer.BadParameter` for a bad --set."""
+    """The settings of this call; raises `SettingsError` with all that is wrong, `BadParameter` for a bad --set."""
     from opsbridge.settings import load_settings
 
     flags: dict[str, object] = {}

@@ -1,7 +1,7 @@
 """The production core driven from lines: every line of canonical JSON goes through the whole pipeline, alone.
 
-Nothing here knows the command line, files or Kafka; `opsbridge replay` and tests call it. It keeps the id of every event
-(the ledger), so memory grows with the input; the stream does not do that.
+Nothing here knows the command line, files or Kafka; `opsbridge replay` and tests call it. It keeps the id of every
+event (the ledger), so memory grows with the input; the stream does not do that.
 """
 
 from collections.abc import Callable, Iterator

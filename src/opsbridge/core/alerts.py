@@ -133,8 +133,9 @@ class FirstLevel:
         if not first:
             alert.count = 1
         transitions.append(self._transition("opened", alert, event))
-        if time <= alert.cleared:  # its resolution came first
+        if time <= alert.cleared:  # its resolution came first, and no longer waits
             transitions.append(self._transition("resolved", alert, event))
+            heappush(self._deadlines, (alert.cleared + FORGET_AFTER_MS, event.fingerprint))
         return Outcome.OPENED
 
     def _resolved(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:

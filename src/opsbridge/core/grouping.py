@@ -51,8 +51,8 @@ class _Grouping:
             for level in evidence.upstream(node):
                 offered.update(dict.fromkeys(level))
         for candidate in offered:
-            if evidence.covers(candidate) > 1:
-                heappush(self._heap, (evidence.rank(candidate, evidence.promise(candidate)), candidate))
+            if evidence.covers(candidate) > 1 and (promise := evidence.promise(candidate)) > 1:
+                heappush(self._heap, (evidence.rank(candidate, promise), candidate))
         while self._heap:
             rank, root = heappop(self._heap)
             self._consider(root, rank)

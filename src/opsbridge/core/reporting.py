@@ -39,7 +39,8 @@ class Reporter:
         moved = Moved(joined, tuple(state.left), *self._affected_moved(situation))
         state.version += 1
         state.touched = False
-        state.told, state.told_root, state.left = state.sequence, state.root, []
+        state.told, state.left = state.sequence, []
+        state.told_root, state.told_status, state.told_severity = state.root, state.status, situation.severity
         situation.joined = {}
         return _slices(self._snapshot(situation), moved)
 

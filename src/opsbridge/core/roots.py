@@ -5,7 +5,6 @@ would suffer are silent. A silent CI speaks once for everything behind it, at th
 is a weighted set cover (grouping.py). All sums are integers, so neither order nor restart can change them.
 """
 
-from collections.abc import Iterator
 from math import exp, log
 from typing import Final
 
@@ -70,14 +69,30 @@ class Evidence:
         """The CI and its providers by hops; an unknown CI has none."""
         return self._graph.upstream(node) if isinstance(node, int) else ((node,),)
 
-    def explained(self, node: Node) -> Iterator[tuple[int, Node]]:
-        """(hops, CI) of all CIs with recent alerts that this CI's failure would explain, nearest first."""
-        alerting = self.alerting
-        levels = self._graph.downstream(node, MAX_HOPS) if isinstance(node, int) else ((node,),)
-        for hops, level in enumerate(levels):
+    def explained(self, node: Node) -> list[tuple[int, Node]]:
+        """(hops, CI) of all CIs with recent alerts that this CI's failure would explain, nearest first.
+
+        Only what is touched is walked through: behind anything else, nothing alerts.
+        """
+        alerting, candidates = self.alerting, self._candidates
+        if not isinstance(node, int):
+            return [(0, node)] if node in alerting else []
+        dependents = self._graph.dependents
+        found: list[tuple[int, Node]] = []
+        seen = {node}
+        level = [node]
+        for hops in range(MAX_HOPS + 1):
+            found += [(hops, number) for number in level if number in alerting]
+            reached: list[int] = []
             for number in level:
-                if number in alerting:
-                    yield hops, number
+                for dependent in dependents[number]:
+                    if dependent in candidates and dependent not in seen:
+                        seen.add(dependent)
+                        reached.append(dependent)
+            if not reached:
+                break
+            level = reached
+        return found
 
     def add(self, node: Node, time: int) -> None:
         """A CI that had no recent alert has one, of that time."""

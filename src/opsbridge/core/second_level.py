@@ -25,6 +25,9 @@ TICK_MS: Final = 1_000
 REPORT_AFTER_MS: Final = 10_000
 """How long a new situation is watched before anyone hears of it (compare Alertmanager's group_wait of 30 s)."""
 
+REPORT_EVERY_MS: Final = 5_000
+"""News that change neither status, root nor severity are told at most this often: a storm is not retold every second."""
+
 RECENT_MS: Final = 300_000
 """A situation that nothing joined for this long is settled: later alerts have another cause."""
 
@@ -314,10 +317,19 @@ class SecondLevel:
     def _deadline(self, state: SituationState) -> int:
         """When time alone changes something about an open or resolved situation next; far off if never."""
         return min(
-            NEVER if state.version else state.created + REPORT_AFTER_MS,
+            _tick(self._reportable(state)) if state.touched or not state.version else NEVER,
             _tick(state.updated) + RECENT_MS if state.recent else NEVER,
             NEVER if state.resolved is None else _tick(state.resolved) + CLOSE_AFTER_MS,
         )
+
+    def _reportable(self, state: SituationState) -> int:
+        """From when on what is new about a situation is told."""
+        if not state.version:
+            return state.created + REPORT_AFTER_MS
+        severity = self._situations[state.id].severity
+        if (state.status, state.root, severity) != (state.told_status, state.told_root, state.told_severity):
+            return state.told_at
+        return state.told_at + REPORT_EVERY_MS
 
     def _meet_deadline(self, name: str) -> None:
         situation = self._situations.get(name)
@@ -331,7 +343,7 @@ class SecondLevel:
             self._cease_recent(situation)
             situation.become("closed")
             self._mark(state)
-        elif not state.version and state.created + REPORT_AFTER_MS <= self.now:
+        elif (state.touched or not state.version) and self._reportable(state) <= self.now:
             self._mark(state)  # what comes after is looked at once it is reported
         else:
             self._await_deadline(situation)
@@ -365,9 +377,11 @@ class SecondLevel:
                 continue
             state = situation.state
             ended = state.status in ("closed", "merged")
-            if not state.version and not ended and state.created + REPORT_AFTER_MS > self.now:
-                continue  # too young to be told of; its deadline stands
+            if not ended and self._reportable(state) > self.now:
+                self._await_deadline(situation)
+                continue
             updates += self._reporter.updates(situation)
+            state.told_at = self.now
             self._dirty[_SITUATION + name.encode()] = None
             if ended:
                 self._forget(situation)

@@ -68,6 +68,9 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """0: nobody has been told of it yet."""
     told: int = 0
     told_root: str = ""
+    told_status: str = ""
+    told_severity: int = 0
+    told_at: int = 0
     sequence: int = 0
     cost: int = 0
     """What its root was taken for, in thousandths of a nat (roots.py)."""

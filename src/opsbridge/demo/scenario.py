@@ -38,7 +38,7 @@ class Record:
     """One record to publish `at` milliseconds after the start."""
 
     at: int
-    key: bytes | None
+    key: bytes
     value: bytes | None
     fate: Fate
 
@@ -111,7 +111,7 @@ class _Timetable:
             self.names[number].append(name)
 
     def scenario(self) -> Scenario:
-        switch = self._largest("access_switch", lambda site: True)
+        switch = self._largest("access_switch", lambda _: True)
         array = self._largest("storage_array", lambda site: site != self.graph.cis[switch].site)
         dying, starving = set(self.graph.impacted(switch)), set(self.graph.impacted(array))
         silent = self._switch_dies(switch)
@@ -129,10 +129,10 @@ class _Timetable:
         self._noise(bystanders)
         self._poison()
         failures = (
-            Failure(self._id(switch), True, self._heard_of(silent - starving)),
-            Failure(self._id(array), False, self._heard_of(slow - dying)),
-            Failure(self._id(flapping), False, frozenset({self._id(flapping)})),
-            Failure(unknown, False, frozenset({unknown})),
+            Failure(self._id(switch), silent=True, cis=self._heard_of(silent - starving)),
+            Failure(self._id(array), silent=False, cis=self._heard_of(slow - dying)),
+            Failure(self._id(flapping), silent=False, cis=frozenset({self._id(flapping)})),
+            Failure(unknown, silent=False, cis=frozenset({unknown})),
         )
         self.records.sort(key=lambda record: record.at)  # stable: equal times keep the order of writing
         return Scenario(tuple(self.records), failures, max(self.openings))
@@ -237,7 +237,7 @@ class _Timetable:
             (_encoded(event, summary="x" * 300_000), ("rejected", "too_large")),
         )
         for value, fate in poison * 2:
-            self.records.append(Record(self._at(self.random.uniform(0.05, 0.9)), None, value, fate))
+            self.records.append(Record(self._at(self.random.uniform(0.05, 0.9)), b"poison", value, fate))
 
     # one alert, one event
 

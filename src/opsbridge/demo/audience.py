@@ -1,0 +1,136 @@
+"""What the demo has seen: incidents and members from the topics, where events ended from the worker's metrics.
+
+Nothing here talks to Kafka or HTTP: bytes and text come in, and what is worth telling comes out as lines.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from opsbridge.core.decisions import Incident, IncidentMembers
+from opsbridge.demo.scenario import Fate
+
+_decode_incident: Final = msgspec.json.Decoder(Incident).decode
+_decode_members: Final = msgspec.json.Decoder(IncidentMembers).decode
+
+
+@dataclass(slots=True)
+class Audience:
+    """Every incident in its last version, with the CIs whose alerts and those whose state it affects."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    """How often an incident opened, re-rooted, merged, resolved or reopened."""
+    written: int = 0
+    _alerts: dict[str, dict[tuple[str, int], str]] = field(default_factory=dict)
+    _affected: dict[str, set[str]] = field(default_factory=dict)
+    _services: dict[str, set[str]] = field(default_factory=dict)
+
+    def incident(self, value: bytes) -> list[str]:
+        """Take in a snapshot; what it changed, in words."""
+        now = _decode_incident(value)
+        before = self.incidents.get(now.id)
+        self.written += 1
+        if before is not None and now.version <= before.version:
+            return []
+        self.incidents[now.id] = now
+        told = list(_news(before, now))
+        self.counts.update(kind for kind, _ in told)
+        return [text for _, text in told]
+
+    def members(self, value: bytes) -> None:
+        """Take in who joined and left an incident."""
+        news = _decode_members(value)
+        moved = news.moved
+        alerts = self._alerts.setdefault(news.incident, {})
+        for member in moved.left:
+            alerts.pop((member.fingerprint, member.occurrence), None)
+        for member in moved.joined:
+            for others in self._alerts.values():
+                others.pop((member.fingerprint, member.occurrence), None)
+            alerts[member.fingerprint, member.occurrence] = member.ci
+        for kept, left, joined in (
+            (self._affected, moved.cis_left, moved.cis_joined),
+            (self._services, moved.services_left, moved.services_joined),
+        ):
+            names = kept.setdefault(news.incident, set())
+            names.difference_update(left)
+            names.update(joined)
+
+    def alerting(self, incident: str) -> set[str]:
+        """The CIs whose alerts are in the incident."""
+        return set(self._alerts.get(incident, {}).values())
+
+    def affected(self, incident: str) -> set[str]:
+        """The CIs that the incident affects, alerting or not."""
+        return self._affected.get(incident, set())
+
+    def services(self, incident: str) -> list[str]:
+        """The services among them."""
+        return sorted(self._services.get(incident, ()))
+
+    def standing(self) -> list[Incident]:
+        """The incidents that were not merged into another, in the order of their first reports."""
+        return [incident for incident in self.incidents.values() if incident.status != "merged"]
+
+
+def _news(before: Incident | None, now: Incident) -> Iterator[tuple[str, str]]:
+    root = f"{now.root.ci}{', silent' if now.root.silent else ''} ({now.root.confidence:.0%})"
+    if before is None:
+        yield "opened", f"{now.id} opened: {now.title}; root {root}, {now.alerts} alerts"
+    elif before.root.ci != now.root.ci:
+        yield "re-rooted", f"{now.id} re-rooted: {before.root.ci} -> {root}, {now.alerts} alerts"
+    if now.status == "merged":
+        yield "merged", f"{now.id} merged into {now.merged_into}"
+    elif before is not None and before.status != now.status:
+        word = "reopened" if now.status == "open" else now.status
+        yield word, f"{now.id} {word}: {now.title}"
+    elif before is None and now.status == "resolved":
+        yield "resolved", f"{now.id} is resolved already"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The worker's counters: where events ended."""
+
+    received: int = 0
+    fates: Counter[Fate] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    expired: int = 0
+    dead_letters: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every event that was received has ended somewhere."""
+        return self.received == self.fates.total()
+
+
+def figures(metrics: str) -> Figures:
+    """The figures in the text of /metrics."""
+    received = expired = dead = 0
+    fates: Counter[Fate] = Counter()
+    outcomes: Counter[str] = Counter()
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            labels, count = sample.labels, int(sample.value) if sample.name.endswith("_total") else 0
+            match sample.name:
+                case "opsbridge_events_received_total":
+                    received += count
+                case "opsbridge_events_rejected_total":
+                    fates["rejected", labels["reason"]] += count
+                case "opsbridge_events_withheld_total":
+                    fates["withheld", labels["place"], labels["reason"]] += count
+                case "opsbridge_events_heard_total":
+                    fates["heard",] += count
+                    outcomes[labels["outcome"]] += count
+                case "opsbridge_events_expired_total":
+                    expired += count
+                case "opsbridge_dead_letters_total":
+                    dead += count
+                case _:
+                    pass
+    return Figures(received, +fates, +outcomes, expired, dead)

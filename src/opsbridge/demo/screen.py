@@ -1,0 +1,135 @@
+"""What the demo shows: live on a terminal, line by line elsewhere, and one table at the end."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from opsbridge.core.decisions import Incident
+from opsbridge.demo.audience import Audience, Figures
+from opsbridge.demo.scenario import Scenario
+
+NEWS_LINES: Final = 8
+SERVICES_SHOWN: Final = 6
+
+_STATUS_STYLE: Final = {"open": "bold red", "resolved": "green", "closed": "dim", "merged": "dim"}
+
+
+class Screen:
+    """Tells what happens while it happens."""
+
+    def __init__(self, console: Console, *, plain: bool) -> None:
+        self._console = console
+        self._live = None if plain or not console.is_terminal else Live(console=console, refresh_per_second=8)
+        self._news: deque[str] = deque(maxlen=NEWS_LINES)
+        self._began = time.monotonic()
+        self._last: tuple[float, int] = (self._began, 0)
+        self._rate = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def step(self, text: str) -> None:
+        """What is being done now."""
+        self.news(text, style="dim")
+
+    def news(self, text: str, *, style: str = "") -> None:
+        """One thing that has happened."""
+        line = f"{time.monotonic() - self._began:5.1f} s  {text}"
+        self._news.append(line)
+        if self._live is None:
+            self._console.print(Text(line, style), soft_wrap=True)
+
+    def show(self, published: int, total: int, audience: Audience, figures: Figures) -> None:
+        """The state of things; on a plain screen only the news are told."""
+        now = time.monotonic()
+        since, before = self._last
+        if now - since >= 1:
+            self._rate = (figures.received - before) / (now - since)
+            self._last = now, figures.received
+        if self._live is not None:
+            self._live.update(Group(*self._picture(published, total, audience, figures)))
+
+    def _picture(self, published: int, total: int, audience: Audience, figures: Figures) -> Iterator[RenderableType]:
+        counted = ", ".join(f"{count} {kind}" for kind, count in audience.counts.items()) or "none yet"
+        yield Panel(
+            f"events  {published} of {total} published, {figures.received} received, {self._rate:.0f} per second\n"
+            f"incidents  {counted}; {audience.written} snapshots written",
+            title="OpsBridge demo",
+            title_align="left",
+        )
+        yield _incident_table(audience)
+        yield Text("\n".join(self._news), "dim")
+
+    def finish(self, scenario: Scenario, audience: Audience, figures: Figures) -> None:
+        """The table at the end."""
+        if self._live is not None:
+            self._live.stop()
+        self._console.print(_final_table(scenario, audience, figures))
+
+
+def _incident_table(audience: Audience) -> Table:
+    table = Table()
+    for column in ("incident", "status", "root", "confidence", "alerts", "affected CIs", "services"):
+        table.add_column(column, overflow="fold")
+    for incident in audience.incidents.values():
+        table.add_row(
+            incident.id,
+            Text(incident.status, _STATUS_STYLE[incident.status]),
+            incident.root.ci + (" (silent)" if incident.root.silent else ""),
+            f"{incident.root.confidence:.0%}",
+            str(incident.alerts),
+            str(incident.affected_cis),
+            str(incident.affected_services),
+        )
+    return table
+
+
+def _final_table(scenario: Scenario, audience: Audience, figures: Figures) -> Table:
+    table = Table(title="What became of it", title_justify="left", show_lines=False)
+    table.add_column("what")
+    table.add_column("which", overflow="fold")
+    table.add_column("events", justify="right")
+    table.add_row("read", f"{len(scenario.records)} published", str(figures.received))
+    for (kind, *rest), count in sorted(figures.fates.items()):
+        if kind != "heard":
+            table.add_row(kind, ": ".join(rest), str(count))
+    for outcome, count in sorted(figures.outcomes.items()):
+        table.add_row("heard", outcome, str(count))
+    table.add_row(
+        "sum", "all events are accounted for" if figures.balanced else "THE SUM IS WRONG", str(figures.fates.total())
+    )
+    table.add_section()
+    incidents = audience.standing()
+    for incident in incidents:
+        table.add_row("incident", _described(incident, audience), f"{incident.alerts} alerts")
+    table.add_section()
+    heard = figures.outcomes.total()
+    ratio = f"{heard / len(incidents):.0f} : 1" if incidents else "-"
+    table.add_row("collapse", f"{heard} events of alerts in {len(incidents)} incidents", ratio)
+    return table
+
+
+def _described(incident: Incident, audience: Audience) -> str:
+    root = incident.root
+    services = audience.services(incident.id)
+    shown = ", ".join(services[:SERVICES_SHOWN]) + (", ..." if len(services) > SERVICES_SHOWN else "")
+    named = f": {shown}" if services else ""
+    return (
+        f"{incident.title} [{incident.status}]\n"
+        f"  root {root.ci}, {'silent' if root.silent else f'sent {root.class_}'}, "
+        f"confidence {root.confidence:.0%}\n"
+        f"  {incident.affected_cis} CIs affected, {len(services)} services{named}"
+    )

@@ -1,0 +1,75 @@
+"""`topics` and `send` against a broker, the embedded one and Apache Kafka."""
+
+# mypy: untyped-calls-exclude="aiokafka"
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer
+from typer.testing import CliRunner, Result
+
+from conftest import MakeTopic
+from kafka_server import Kafka
+from opsbridge.cli.main import app
+
+
+async def _invoke(*arguments: str) -> Result:
+    """In a thread: the commands run event loops of their own."""
+    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments))
+
+
+async def test_topics_are_missing_then_created_then_fine(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    flags = ["-b", kafka.bootstrap_servers, "--set", f"topics.prefix={unique('t')}.", "-o", "json"]
+    missing = await _invoke("topics", "--check", *flags)
+    assert missing.exit_code == 1
+    assert "does not exist; create it with" in missing.stderr
+    assert json.loads(missing.stdout)["created"] == []
+    created = await _invoke("topics", "--create", *flags)
+    assert created.exit_code == 0, created.stderr
+    answer = json.loads(created.stdout)
+    assert sorted(answer["created"]) == sorted(row["topic"] for row in answer["topics"])
+    fine = await _invoke("topics", "--check", *flags)
+    assert fine.exit_code == 0, fine.stderr
+    assert "the cluster has every topic as it must be" in fine.stderr
+
+
+async def test_send_publishes_lines_as_they_are_keyed_by_ci(
+    kafka: Kafka, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    topic = await make_topic(3)
+    lines = [b'{"ci":"a","n":1}', b"broken", b'{"ci":"a","n":2}', b'{"ci":7}']
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines))
+    flags = ["--topic", topic, "-b", kafka.bootstrap_servers]
+    sent = await _invoke("send", str(tmp_path / "events.jsonl"), *flags)
+    assert sent.exit_code == 0, sent.stderr
+    assert f"4 lines sent to {topic}, 2 of them without key" in sent.stderr
+    assert sent.stdout == ""
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        records = [await consumer.getone() for _ in lines]
+    assert sorted(record.value for record in records) == sorted(lines)
+    assert [record.value for record in records if record.key == b"a"] == [lines[0], lines[2]]
+
+
+async def test_send_refuses_a_line_that_no_broker_takes(kafka: Kafka, make_topic: MakeTopic, tmp_path: Path) -> None:
+    topic = await make_topic()
+    (tmp_path / "events.jsonl").write_bytes(b"x" * 2_000_000)
+    sent = await _invoke("send", str(tmp_path / "events.jsonl"), "--topic", topic, "-b", kafka.bootstrap_servers)
+    assert sent.exit_code == 2
+    assert "events.jsonl:1: 2000000 bytes exceed kafka.max_message_bytes (1000000)" in sent.stderr
+
+
+async def test_send_to_a_topic_that_is_not_there_says_so(
+    kafka: Kafka, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    (tmp_path / "events.jsonl").write_bytes(b"{}\n")
+    patience = ["--set", "kafka.request_timeout=2", "--set", "kafka.session_timeout=2"]
+    patience += ["--set", "kafka.heartbeat_interval=0.5"]
+    name = unique("nowhere")
+    sent = await _invoke(
+        "send", str(tmp_path / "events.jsonl"), "--topic", name, "-b", kafka.bootstrap_servers, *patience
+    )
+    assert sent.exit_code == 1
+    assert f"topic {name} cannot be written to" in sent.stderr

@@ -1,0 +1,118 @@
+"""What is left in the end: folds incident snapshots and member lists, live or of a pipeline, into final incidents.
+
+The fold is per incident, because only records of one key are in order on a topic: what joined and has not left since
+is in it. Ids are no part of the result: they depend on which alert came first.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from opsbridge.core.decisions import Incident, IncidentMembers
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.event import Judge
+from opsbridge.core.pipeline import Accounts, Pipeline
+from opsbridge.sources.canonical import decode
+
+from storm import Sent
+
+
+class Final(NamedTuple):
+    """One incident as it is in the end."""
+
+    root: str
+    silent: bool
+    status: str
+    alerts: int
+    firing: int
+    members: frozenset[tuple[str, str]]
+    """Fingerprint and the event that opened it."""
+    affected_cis: frozenset[str]
+
+    def __repr__(self) -> str:
+        counts = f"{self.alerts} alerts, {self.firing} firing, {len(self.members)} members"
+        return f"<{self.root}{' (silent)' if self.silent else ''} {self.status}: {counts}, {len(self.affected_cis)} CIs>"
+
+
+@dataclass(slots=True)
+class Fold:
+    """Incidents as the two topics tell of them."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    roots: Counter[str] = field(default_factory=Counter)
+    """Every root that was ever told, with the number of snapshots."""
+    _members: dict[str, dict[str, str]] = field(default_factory=dict)
+    _cis: dict[str, set[str]] = field(default_factory=dict)
+
+    def told(self, news: Incident | IncidentMembers) -> None:
+        """Take in one record; records of one incident in their order."""
+        if isinstance(news, Incident):
+            self.incidents[news.id] = news
+            self.roots[news.root.ci] += 1
+            return
+        members, cis = self._members.setdefault(news.incident, {}), self._cis.setdefault(news.incident, set())
+        for member in news.moved.left:
+            members.pop(member.fingerprint, None)
+        members.update((member.fingerprint, member.event) for member in news.moved.joined)
+        cis.difference_update(news.moved.cis_left)
+        cis.update(news.moved.cis_joined)
+
+    def final(self) -> set[Final]:
+        """The incidents that were not merged into others."""
+        return {
+            Final(
+                incident.root.ci,
+                incident.root.silent,
+                incident.status,
+                incident.alerts,
+                incident.firing,
+                frozenset(self._members.get(incident.id, {}).items()),
+                frozenset(self._cis.get(incident.id, ())),
+            )
+            for incident in self.incidents.values()
+            if incident.status != "merged"
+        }
+
+    def count(self) -> int:
+        """How many incidents there are that were not merged into others."""
+        return sum(incident.status != "merged" for incident in self.incidents.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the core makes of records in one process, undisturbed."""
+
+    fold: Fold
+    accounts: Accounts
+
+    @property
+    def final(self) -> set[Final]:
+        return self.fold.final()
+
+
+def expected(graph: CIGraph, judge: Judge, records: Iterable[Sent], now: float) -> Expected:
+    """The pipeline over these records in their order; `now` in seconds since 1970."""
+    pipeline, fold = Pipeline(graph, judge), Fold()
+    for _, value in records:
+        for decision in pipeline.advance([decode(value)], int(now * 1000)):
+            if isinstance(decision, Incident | IncidentMembers):
+                fold.told(decision)
+    for decision in pipeline.finish():
+        if isinstance(decision, Incident | IncidentMembers):
+            fold.told(decision)
+    assert pipeline.accounts.balanced()
+    return Expected(fold, pipeline.accounts)
+
+
+def difference(live: Fold, wanted: set[Final]) -> str:
+    """Where live and wanted differ, for a failing test."""
+    have = live.final()
+    lines = [f"live only: {one!r}" for one in sorted(have - wanted)[:10]]
+    lines += [f"expected only: {one!r}" for one in sorted(wanted - have)[:10]]
+    for mine in have - wanted:
+        for other in wanted - have:
+            if mine.root == other.root:
+                lines.append(f"{mine.root}: members not live {sorted(other.members - mine.members)[:5]}")
+                lines.append(f"{mine.root}: members only live {sorted(mine.members - other.members)[:5]}")
+    return "\n".join(lines)

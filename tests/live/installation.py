@@ -1,0 +1,268 @@
+"""One installation for a test: topics with a prefix of their own, workers as processes of the real command, and what
+they write, read back and folded. Used through the `installation` fixture.
+"""
+
+# mypy: untyped-calls-exclude="aiokafka"
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from final import Expected, Fold, difference, expected
+from opsbridge.core.decisions import Incident, IncidentMembers
+from opsbridge.rules.judge import compile_rules
+from opsbridge.rules.load import load_rules
+from opsbridge.settings import Settings
+from opsbridge.stream.outbox import BatchWriter, Outbox
+from opsbridge.stream.topics import ensure_topics, topic_name
+from opsbridge.topology.load import load_topology
+from storm import Sent
+
+RULES = Path(__file__).parents[2] / "correlation_rules"
+PATIENCE = 60.0
+STAGE_INPUTS = ("events", "detected", "alerts", "situations")
+FAST = {"session_timeout": 1.0, "heartbeat_interval": 0.2, "request_timeout": 10.0, "delivery_timeout": 30.0}
+
+Record = ConsumerRecord[bytes | None, bytes | None]
+_incident = msgspec.json.Decoder(Incident).decode
+_members = msgspec.json.Decoder(IncidentMembers).decode
+
+
+class Worker:
+    """An `opsbridge run` process; its log is read line by line."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr
+        async for line in self.process.stderr:
+            self.log.append(line.decode(errors="replace").rstrip())
+            if not self._address.done() and (found := re.search(r"readiness on (http://[^\s\"]+)", self.log[-1])):
+                self._address.set_result(found[1])
+
+    @property
+    def errors(self) -> str:
+        """The end of what it said."""
+        return "\n".join(self.log[-40:])
+
+    @property
+    def message(self) -> str:
+        """What it said that is no log line: the error it ended with."""
+        return "\n".join(line for line in self.log if not line.startswith("{"))
+
+    @property
+    def runs(self) -> bool:
+        return self.process.returncode is None
+
+    async def metrics(self) -> dict[str, float]:
+        """What /metrics shows: the sample's name with its labels -> value."""
+        async with asyncio.timeout(PATIENCE):
+            text = await asyncio.to_thread(_get, await self._address + "/metrics")
+        return {
+            sample.name + "".join(f",{key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    async def joined(self) -> None:
+        """Wait until it has its partitions and their state."""
+        async with asyncio.timeout(PATIENCE):
+            while not {"no broker has answered yet"}.issuperset(await self._unready()):
+                assert self.runs, self.errors
+
+    async def _unready(self) -> list[str]:
+        reasons = orjson.loads(await asyncio.to_thread(_get, await self._address + "/readyz"))["reasons"]
+        return [str(reason) for reason in reasons]
+
+    async def at_work(self) -> None:
+        """Wait until it has worked on a batch of any stage."""
+        async with asyncio.timeout(PATIENCE):
+            while not any("batch_duration_seconds_count" in key and n for key, n in (await self.metrics()).items()):
+                assert self.runs, self.errors
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            await self._reading
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.ended()
+
+    async def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+
+class Installation:
+    """Topics, settings and an estate; what is sent in, and what comes out."""
+
+    def __init__(self, servers: str, name: str, folder: Path, topology: bytes) -> None:
+        self.folder = folder
+        (folder / "estate.json").write_bytes(topology)
+        kafka = {"bootstrap_servers": servers, "group_id": name, **FAST}
+        topics = {"prefix": f"{name}.", "partitions": 4}
+        paths = {"topology": folder, "rules": RULES}
+        self._tree = {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
+        self.settings = Settings.model_validate(self._tree)
+        self.fold = Fold()
+        self.dead: list[Record] = []
+        self.workers: list[Worker] = []
+        self._writer = BatchWriter(self.settings.kafka)
+        self._consumer: Any = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+        self._admin: Any = AIOKafkaAdminClient(bootstrap_servers=servers)
+
+    def topic(self, entity: str) -> str:
+        return topic_name(self.settings.topics, entity)
+
+    async def __aenter__(self) -> Self:
+        (await ensure_topics(self.settings)).require()
+        await self._writer.start()
+        await self._consumer.start()
+        await self._admin.start()
+        followed = [self.topic(entity) for entity in ("incidents", "incident-members", "dead-letters")]
+        self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(worker.kill() for worker in self.workers))
+        await self._consumer.stop()
+        await self._admin.close()
+        await self._writer.stop()
+
+    # What goes in.
+
+    async def worker(self, **overrides: str) -> Worker:
+        """Start a worker; `overrides` are settings as `section__key`."""
+        worker = await start_worker(self._tree, **overrides)
+        self.workers.append(worker)
+        return worker
+
+    async def publish(self, records: Iterable[Sent | tuple[bytes | None, bytes | None]], topic: str = "events") -> None:
+        """Send records to an input topic, by key, in their order."""
+        outbox = Outbox(self._writer)
+        for key, value in records:
+            outbox.add(self.topic(topic), key, value)
+        await outbox.flush()
+
+    async def write(self, entity: str, partition: int, key: bytes, value: bytes) -> int:
+        """Write one record into a partition; its offset."""
+        return await self._writer.write(self.topic(entity), partition, [(key, value, None, None)])
+
+    async def delete_topic(self, entity: str) -> None:
+        await self._admin.delete_topics([self.topic(entity)])
+
+    # What comes out.
+
+    async def read(self, entity: str) -> list[Record]:
+        """All records of a topic as it is now."""
+        tps = [TopicPartition(self.topic(entity), partition) for partition in range(4)]
+        found: list[Record] = []
+        consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka.bootstrap_servers, auto_offset_reset="earliest"
+        )
+        async with asyncio.timeout(PATIENCE), consumer:
+            consumer.assign(tps)
+            ends = await consumer.end_offsets(tps)
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+        return found
+
+    async def follow(self) -> None:
+        """Take in what has been written since the last call; waits a moment for it."""
+        for tp, records in (await self._consumer.getmany(timeout_ms=200)).items():
+            for record in records:
+                if tp.topic == self.topic("dead-letters"):
+                    self.dead.append(record)
+                elif record.value is not None:
+                    decode = _incident if tp.topic == self.topic("incidents") else _members
+                    self.fold.told(decode(record.value))
+
+    async def until(self, condition: Callable[[], bool], worker: Worker | None = None) -> None:
+        """Follow the output until the condition holds; a worker that ends meanwhile is an error."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                assert worker is None or worker.runs, worker.errors
+                await self.follow()
+
+    async def done(self, entity: str) -> int:
+        """How many records of a stage's input have been committed as done."""
+        offsets = await self._admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+        topic = self.topic(entity)
+        return sum(max(0, found.offset) for tp, found in offsets.items() if tp.topic == topic)
+
+    async def written(self, entity: str) -> int:
+        """How many records a topic has."""
+        tps = [TopicPartition(self.topic(entity), partition) for partition in range(4)]
+        return sum((await self._consumer.end_offsets(tps)).values())
+
+    async def written_above(self, entity: str, before: int) -> None:
+        """Wait until the topic has more records than `before`."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.written(entity) <= before:  # noqa: ASYNC110 # the broker is asked
+                await asyncio.sleep(0.01)
+
+    async def idle(self) -> bool:
+        """Whether every stage has done all there is."""
+        return all([await self.done(entity) == await self.written(entity) for entity in STAGE_INPUTS])
+
+    def expected(self, records: Iterable[Sent], now: float) -> Expected:
+        """What the core makes of the records, in one process."""
+        graph = load_topology([self.folder]).graph
+        return expected(graph, compile_rules(load_rules([RULES]).rules).judge, records, now)
+
+    async def comes_to(self, wanted: Expected, *, patience: float = PATIENCE) -> None:
+        """The incidents become the expected ones, and stay so when all is done; fails with the difference."""
+        final = wanted.final
+        try:
+            async with asyncio.timeout(patience):
+                while not (self.fold.count() == len(final) and self.fold.final() == final and await self.idle()):
+                    await self.follow()
+                await self.follow()
+        except TimeoutError:
+            pass
+        assert self.fold.final() == final, difference(self.fold, final)
+        assert await self.idle(), "the incidents are right, but not all is committed"
+
+
+async def start_worker(tree: dict[str, Any], **overrides: str) -> Worker:
+    """Start `opsbridge run` with these settings in its environment."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OPSBRIDGE_")}
+    for section, values in tree.items():
+        env |= {f"OPSBRIDGE_{section}__{key}".upper(): str(value) for key, value in values.items()}
+    env |= {f"OPSBRIDGE_{key}".upper(): value for key, value in overrides.items()}
+    return Worker(
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "opsbridge.cli", "run", stderr=PIPE, env=env)
+    )
+
+
+def _get(address: str) -> str:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as answer:  # not ready is an answer
+        return answer.read().decode()
