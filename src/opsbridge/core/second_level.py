@@ -317,7 +317,7 @@ class SecondLevel:
     def _deadline(self, state: SituationState) -> int:
         """When time alone changes something about an open or resolved situation next; far off if never."""
         return min(
-            _tick(self._reportable(state)) if state.touched or not state.version else NEVER,
+            self._reportable(state) if state.touched or not state.version else NEVER,
             _tick(state.updated) + RECENT_MS if state.recent else NEVER,
             NEVER if state.resolved is None else _tick(state.resolved) + CLOSE_AFTER_MS,
         )
@@ -325,11 +325,11 @@ class SecondLevel:
     def _reportable(self, state: SituationState) -> int:
         """From when on what is new about a situation is told."""
         if not state.version:
-            return state.created + REPORT_AFTER_MS
+            return _tick(state.created) + REPORT_AFTER_MS
         severity = self._situations[state.id].severity
         if (state.status, state.root, severity) != (state.told_status, state.told_root, state.told_severity):
-            return state.told_at
-        return state.told_at + REPORT_EVERY_MS
+            return _tick(state.told_at)
+        return _tick(state.told_at) + REPORT_EVERY_MS
 
     def _meet_deadline(self, name: str) -> None:
         situation = self._situations.get(name)

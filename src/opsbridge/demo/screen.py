@@ -71,7 +71,7 @@ class Screen:
             title_align="left",
         )
         yield _incident_table(audience)
-        yield Text("\n".join(self._news), "dim")
+        yield Text("\n".join(self._news), "dim", no_wrap=True, overflow="ellipsis")
 
     def finish(self, scenario: Scenario, audience: Audience, figures: Figures) -> None:
         """The table at the end."""
