@@ -207,3 +207,15 @@ def test_the_demo_says_what_it_lacks() -> None:
     result = opsbridge("demo")
     assert result.exit_code == 2
     assert "topology: no such file or directory; run this in a clone, or give --topology" in result.stderr
+
+
+def test_the_demo_without_its_extra_says_what_to_install() -> None:
+    script = """
+import sys
+sys.modules["kio"] = None  # as if it were not installed
+from opsbridge.cli.main import app
+app(["demo"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "the embedded broker needs an extra: pip install 'opsbridge[demo]'\n"

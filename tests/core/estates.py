@@ -1,7 +1,8 @@
 """Random small estates and what happens on them, for the tests of the laws.
 
-An estate has 3 to 25 CIs, cycles among them, some unmonitored, some known by two names. What happens is a list of steps:
-a report, or a time that comes without one. Reports come late, twice, before what they follow, and from unknown CIs.
+An estate has 3 to 25 CIs, cycles among them, some unmonitored, some known by two names. What happens is a list of
+steps: a report, or a time that comes without one. Reports come late, twice, before what they follow, and from unknown
+CIs.
 `OPSBRIDGE_EXAMPLES` sets how many examples each law is tried on.
 """
 
@@ -16,14 +17,14 @@ from typing import Final
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from timetable import FAR, START, Severity, no_rules
 
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
-from timetable import FAR, START, Severity, no_rules
 
 LAW: Final = settings(
-    max_examples=int(os.environ.get("OPSBRIDGE_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("OPSBRIDGE_EXAMPLES", "200")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -45,7 +46,12 @@ def build(chance: random.Random) -> CIGraph:
     """An estate: mostly a tree of layers, with edges across and back."""
     size = chance.randint(3, 25)
     cis = [
-        CI(id=f"ci{n}", service=chance.random() < 0.2, monitored=chance.random() < 0.85, tier=chance.choice((None, 1, 2)))
+        CI(
+            id=f"ci{n}",
+            service=chance.random() < 0.2,
+            monitored=chance.random() < 0.85,
+            tier=chance.choice((None, 1, 2)),
+        )
         for n in range(size)
     ]
     edges = [(n, chance.randrange(n)) for n in range(1, size) if chance.random() < 0.9]

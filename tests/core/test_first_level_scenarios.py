@@ -1,13 +1,16 @@
 """One alert's life as timetables: duplicates, pairing, lateness, flapping, severity, binding, filters."""
 
+from timetable import Scenario
+
 from opsbridge.core.event import Event, Verdict
 from opsbridge.core.graph import CI
-from timetable import Scenario
 
 
 def test_duplicates_are_counted_with_first_and_last() -> None:
     with Scenario("db") as scenario:
-        scenario.play("0s db DiskFull critical\n5s db DiskFull critical\n2s db DiskFull critical\n9s db DiskFull resolved")
+        scenario.play(
+            "0s db DiskFull critical\n5s db DiskFull critical\n2s db DiskFull critical\n9s db DiskFull resolved"
+        )
         scenario.expect(
             alerts="""
             0s opened db:DiskFull critical #1 x1 since 0s
@@ -68,7 +71,9 @@ def test_a_firing_older_than_the_clear_changes_nothing() -> None:
 
 def test_a_late_clear_between_two_firings_does_not_end_the_second() -> None:
     with Scenario("db") as scenario:
-        scenario.play("0s db Down critical\n5s db Down resolved\n10s db Down critical\n7s db Down resolved\n30s -").expect(
+        scenario.play(
+            "0s db Down critical\n5s db Down resolved\n10s db Down critical\n7s db Down resolved\n30s -"
+        ).expect(
             alerts="""
             0s opened db:Down critical #1 x1 since 0s
             5s resolved db:Down critical #1 x2 since 0s

@@ -1,4 +1,4 @@
-"""The laws of the core on random estates: conservation, determinism, restart, repetition, forgetting, order in a tick."""
+"""The laws of the core on random estates: conservation, determinism, restart, repetition, forgetting, order."""
 
 import os
 import random
@@ -11,17 +11,17 @@ from pathlib import Path
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from timetable import FAR, Scenario, no_rules
 
 from estates import CALM_GAPS, LAW, Step, apply, batches, bytes_by_topic, digest, lives, randoms
 from opsbridge.core.alerts import FirstLevel
-from opsbridge.core.decisions import Incident, IncidentMembers, Outcome, SituationUpdate, Transition
+from opsbridge.core.decisions import Outcome, Transition
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.response import ResponseSelection
 from opsbridge.core.second_level import SecondLevel
-from timetable import FAR, Scenario, gathered, no_rules
 
 Life = tuple[CIGraph, list[Step]]
 

@@ -1,4 +1,4 @@
-"""Situations as timetables: silent, late and early roots, several failures, depth, cycles, merging, closing, recurring."""
+"""Situations as timetables: silent, late and early roots, several failures, depth, cycles, merging, life-cycle."""
 
 from timetable import Scenario
 
@@ -69,7 +69,9 @@ def test_candidates_are_scored_best_first() -> None:
 
 def test_a_late_root_takes_over_the_reported_incident() -> None:
     with Scenario(ESTATE) as scenario:
-        scenario.play("0s vm-1 Down critical\n0.1s vm-2 Down critical\n1s shop Down critical\n20s switch Dead critical\n30s -")
+        scenario.play(
+            "0s vm-1 Down critical\n0.1s vm-2 Down critical\n1s shop Down critical\n20s switch Dead critical\n30s -"
+        )
         scenario.expect(
             news="""
             11s hyp silent open v1 3/3
@@ -85,7 +87,9 @@ def test_a_late_root_takes_over_the_reported_incident() -> None:
 
 def test_a_root_that_speaks_first_takes_in_what_follows() -> None:
     with Scenario(ESTATE) as scenario:
-        scenario.play("0s switch Dead critical\n15s vm-1 Down critical\n100s vm-2 Down critical\n390s shop Down critical\n400s -")
+        scenario.play(
+            "0s switch Dead critical\n15s vm-1 Down critical\n100s vm-2 Down critical\n390s shop Down critical\n400s -"
+        )
         scenario.expect(
             news="""
             11s switch Dead open v1 1/1
@@ -203,7 +207,9 @@ def test_cycles_have_one_root() -> None:
             """
         )
     with Scenario("a -> b -> c -> d -> a") as scenario:
-        scenario.play("0.1s b Down critical\n0.2s c Down critical\n0.3s d Down critical\n0.4s a Down critical\n20s -").expect(
+        scenario.play(
+            "0.1s b Down critical\n0.2s c Down critical\n0.3s d Down critical\n0.4s a Down critical\n20s -"
+        ).expect(
             incidents="""
             b Down open critical
               members a:Down b:Down c:Down d:Down
@@ -222,7 +228,9 @@ def test_cycles_have_one_root() -> None:
 
 def test_it_resolves_reopens_within_the_closing_time_and_closes() -> None:
     with Scenario("db") as scenario:
-        scenario.play("0s db Down critical\n20s db Down resolved\n300s db Down critical\n310s db Down resolved\n700s -").expect(
+        scenario.play(
+            "0s db Down critical\n20s db Down resolved\n300s db Down critical\n310s db Down resolved\n700s -"
+        ).expect(
             news="""
             11s db Down open v1 1/1
             21s db Down resolved v2 0/1
@@ -253,7 +261,9 @@ _LIFE = "11s db Down open v1 1/1\n21s db Down resolved v2 0/1"
 
 def test_after_recent_ms_without_news_another_alert_is_another_situation() -> None:
     with Scenario(ESTATE) as scenario:
-        scenario.play("0s switch Dead critical\n290s shop Down critical\n580s web Down critical\n881s pay Down critical\n900s -")
+        scenario.play(
+            "0s switch Dead critical\n290s shop Down critical\n580s web Down critical\n881s pay Down critical\n900s -"
+        )
         scenario.expect(
             news="""
             11s switch Dead open v1 1/1

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pytest
+from timetable import FAR, START, gathered, no_rules
 
 from opsbridge.core.decisions import Incident, IncidentMembers, SituationUpdate
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.reporting import SLICE
-from timetable import FAR, START, gathered, no_rules
 
 SIZE = 10_000
 

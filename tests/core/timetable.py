@@ -1,14 +1,15 @@
-"""Scenarios in virtual time: what happens reads as a timetable, what should follow reads as a table and fails as a diff.
+"""Scenarios in virtual time: what happens reads as a timetable, what should follow as a table that fails as a diff.
 
 A timetable has one line per arrival, `TIME CI CLASS SEVERITY|resolved`; the time is the event's own, so a line with an
-earlier time than the one above is a late event. `TIME -` lets that time come without an event. `key=K` gives the alert a
-key of its own. A topology has lines `a b -> c -> d` (a and b depend on c, c on d); `x*` marks a service, `x?` a CI that
-nothing watches, and `y = x` makes y another name of x. A scenario that checks nothing after it has played fails.
+earlier time than the one above is a late event. `TIME -` lets that time come without an event. `key=K` gives the alert
+a key of its own. A topology has lines `a b -> c -> d` (a and b depend on c, c on d); `x*` marks a service, `x?` a CI
+that nothing watches, and `y = x` makes y another name of x. A scenario that checks nothing after it has played fails.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from difflib import unified_diff
+from itertools import pairwise
 from textwrap import dedent
 from types import TracebackType
 from typing import Final, Literal, Self, cast
@@ -72,7 +73,7 @@ def graph_of(topology: str) -> CIGraph:
             other_names.append((alias.strip(), name.strip()))
             continue
         columns = [[number(word) for word in column.split()] for column in line.split("->")]
-        for dependents, providers in zip(columns, columns[1:], strict=False):
+        for dependents, providers in pairwise(columns):
             edges += [(dependent, provider) for dependent in dependents for provider in providers]
     return CIGraph(cis, edges, aliases={alias: numbers[name] for alias, name in other_names})
 
@@ -134,7 +135,9 @@ class Scenario:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             assert not self._unchecked, f"the scenario {self._unchecked}"
             self._settle_accounts()
@@ -179,7 +182,7 @@ class Scenario:
         assert self.pipeline.accounts.balanced(), self.pipeline.accounts.places
 
     def _settle_accounts(self) -> None:
-        """Conservation, at the end of every scenario: every event heard is in one incident, or waits, or has expired."""
+        """Conservation at the end of every scenario: each event heard is in one incident, or waits, or has expired."""
         self._take(self.pipeline.finish())
         assert self.ledger.unexplained() == []
         placed = [event for events in self.ledger.events_by_incident().values() for event in events]
@@ -190,7 +193,7 @@ class Scenario:
         assert len(self._heard) - len(placed) - waited <= places["alert", "waiting"], "an event is nowhere"
 
     def expect(self, **tables: str) -> Self:
-        """Compare tables with what is: `incidents`, `news`, `alerts`, `places`, `discrepancies`, `events` (see there)."""
+        """Compare tables with what is: `incidents`, `news`, `alerts`, `places`, `discrepancies` or `events`."""
         assert tables, "an expectation that names no table checks nothing"
         for name, wanted in tables.items():
             _same(getattr(self, name)(), dedent(wanted).strip().splitlines(), name)
@@ -209,11 +212,11 @@ class Scenario:
     # the tables
 
     def incidents(self) -> list[str]:
-        """Every incident as last told, oldest first: root, class or `silent`, status; then its members and affected CIs."""
+        """Every incident as last told: root, class or `silent`, status, severity; its members and affected CIs."""
         lines = []
         for incident in self.ledger.incidents.values():
             moved = self.moved(incident.id)
-            members = sorted(moved_member.replace("\x1f", ":") for moved_member in map(str, moved.joined))
+            members = sorted(member.replace("\x1f", ":") for member in map(str, moved.joined))
             lines += [
                 f"{self._title(incident)} {incident.severity}",
                 f"  members {' '.join(members)}".rstrip(),

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from storm import Sent
+
 from opsbridge.core.decisions import Incident, IncidentMembers
-from opsbridge.core.graph import CIGraph
 from opsbridge.core.event import Judge
+from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Accounts, Pipeline
 from opsbridge.sources.canonical import decode
-
-from storm import Sent
 
 
 class Final(NamedTuple):
@@ -32,7 +32,9 @@ class Final(NamedTuple):
 
     def __repr__(self) -> str:
         counts = f"{self.alerts} alerts, {self.firing} firing, {len(self.members)} members"
-        return f"<{self.root}{' (silent)' if self.silent else ''} {self.status}: {counts}, {len(self.affected_cis)} CIs>"
+        return (
+            f"<{self.root}{' (silent)' if self.silent else ''} {self.status}: {counts}, {len(self.affected_cis)} CIs>"
+        )
 
 
 @dataclass(slots=True)

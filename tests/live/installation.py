@@ -12,8 +12,8 @@ import sys
 import urllib.error
 import urllib.request
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +22,10 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from prometheus_client.parser import text_string_to_metric_families
-
 from final import Expected, Fold, difference, expected
+from prometheus_client.parser import text_string_to_metric_families
+from storm import Sent
+
 from opsbridge.core.decisions import Incident, IncidentMembers
 from opsbridge.rules.judge import compile_rules
 from opsbridge.rules.load import load_rules
@@ -32,7 +33,6 @@ from opsbridge.settings import Settings
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import ensure_topics, topic_name
 from opsbridge.topology.load import load_topology
-from storm import Sent
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
@@ -130,28 +130,38 @@ class Installation:
         self.dead: list[Record] = []
         self.workers: list[Worker] = []
         self._writer = BatchWriter(self.settings.kafka)
-        self._consumer: Any = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
-        self._admin: Any = AIOKafkaAdminClient(bootstrap_servers=servers)
+        self._consumer: Any  # aiokafka's clients have no types
+        self._admin: Any
+        self._clients: AsyncExitStack
 
     def topic(self, entity: str) -> str:
         return topic_name(self.settings.topics, entity)
 
     async def __aenter__(self) -> Self:
         (await ensure_topics(self.settings)).require()
-        await self._writer.start()
-        await self._consumer.start()
-        await self._admin.start()
-        followed = [self.topic(entity) for entity in ("incidents", "incident-members", "dead-letters")]
-        self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
+        async with AsyncExitStack() as stack:
+            await self._writer.start()
+            stack.push_async_callback(self._writer.stop)
+            servers = self.settings.kafka.bootstrap_servers
+            self._admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+            stack.push_async_callback(self._admin.close)
+            await self._admin.start()
+            self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+            stack.push_async_callback(self._consumer.stop)
+            await self._consumer.start()
+            followed = [self.topic(entity) for entity in ("incidents", "incident-members", "dead-letters")]
+            self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
+            stack.push_async_callback(self._end_workers)
+            self._clients = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._clients.aclose()
+
+    async def _end_workers(self) -> None:
         await asyncio.gather(*(worker.kill() for worker in self.workers))
-        await self._consumer.stop()
-        await self._admin.close()
-        await self._writer.stop()
 
     # What goes in.
 
@@ -230,6 +240,12 @@ class Installation:
         """Whether every stage has done all there is."""
         return all([await self.done(entity) == await self.written(entity) for entity in STAGE_INPUTS])
 
+    async def all_done(self) -> None:
+        """Wait until something was sent and every stage has done all there is."""
+        async with asyncio.timeout(PATIENCE):
+            while not (await self.idle() and await self.written("alerts")):
+                await self.follow()
+
     def expected(self, records: Iterable[Sent], now: float) -> Expected:
         """What the core makes of the records, in one process."""
         graph = load_topology([self.folder]).graph
@@ -262,7 +278,7 @@ async def start_worker(tree: dict[str, Any], **overrides: str) -> Worker:
 
 def _get(address: str) -> str:
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 # the worker's own address
             return str(answer.read().decode())
     except urllib.error.HTTPError as answer:  # not ready is an answer
         return answer.read().decode()

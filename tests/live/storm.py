@@ -54,7 +54,7 @@ def storm(behind: int, *, end: float, seed: int = 1) -> Storm:
         moments.append((min(end, time + rng.random() * 3), ci, class_, "firing", "critical"))
     for time, ci, class_, _, _ in rng.sample(alarms, behind // 50):
         moments.append((min(end, time + 3.5), ci, class_, "resolved", None))
-    for number in range(behind // 20):
+    for _ in range(behind // 20):
         moments.append((start + rng.random() * SPREAD_S, rng.choice(vms), "BackupFinished", "firing", "info"))
         moments.append((start + rng.random() * SPREAD_S, rng.choice(vms), "Heartbeat", "firing", "minor"))
     moments += [(start, name, "AgentLost", "firing", "major") for name in UNKNOWN]

@@ -1,4 +1,4 @@
-"""The law of restart, live: whatever is killed in the middle of a storm, the final incidents are the undisturbed ones."""
+"""The law of restart, live: whatever is killed in the middle of a storm, the incidents end up as if undisturbed."""
 
 import asyncio
 import time
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from installation import Installation
-from kafka_server import Kafka
 from storm import Storm, storm
+
+from kafka_server import Kafka
 
 SIZES = {"embedded": 3_000, "apache": 10_000}
 

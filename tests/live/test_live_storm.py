@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from installation import Installation
-from kafka_server import Kafka
 from storm import SWITCH, UNKNOWN, storm
+
+from kafka_server import Kafka
 
 ERRORS = "__opsbridge.errors."
 
@@ -44,7 +45,9 @@ async def test_a_storm_of_10_000_cis_behind_a_silent_switch_is_one_incident(
     withheld, heard = total("opsbridge_events_withheld_total"), total("opsbridge_events_heard_total")
     assert received.total() == len(sent.records) == rejected.total() + withheld.total() + heard.total()
     places = wanted.accounts.places
-    assert rejected == Counter({f"reason={reason}": n for (place, reason), n in places.items() if place == "dead_letter"})
+    assert rejected == Counter(
+        {f"reason={reason}": n for (place, reason), n in places.items() if place == "dead_letter"}
+    )
     assert withheld == Counter(
         {f"place={p},reason={r}": n for (p, r), n in places.items() if p in ("informational", "suppressed")}
     )

@@ -81,6 +81,7 @@ async def test_the_server_runs_on_this_loop_and_leaves_signals_alone() -> None:
     got: list[int] = []
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, got.append, signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         async with (
             serving(WebSettings(port=0), create_web(Metrics(), Readiness())) as address,
@@ -88,6 +89,7 @@ async def test_the_server_runs_on_this_loop_and_leaves_signals_alone() -> None:
         ):
             assert str(address).startswith("http://127.0.0.1:")
             assert (await http.get("/healthz")).text == "ok\n"
+            assert signal.getsignal(signal.SIGTERM) is handler
             signal.raise_signal(signal.SIGTERM)
             assert (await http.get("/metrics")).status_code == 200
             assert (await http.get("/nothing")).status_code == 404

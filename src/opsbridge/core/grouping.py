@@ -51,8 +51,8 @@ class _Grouping:
             for level in evidence.upstream(node):
                 offered.update(dict.fromkeys(level))
         for candidate in offered:
-            if evidence.covers(candidate) > 1 and (promise := evidence.promise(candidate)) > 1:
-                heappush(self._heap, (evidence.rank(candidate, promise), candidate))
+            if evidence.worth_trying(candidate):
+                heappush(self._heap, (evidence.rank(candidate, evidence.promise(candidate)), candidate))
         while self._heap:
             rank, root = heappop(self._heap)
             self._consider(root, rank)
@@ -81,14 +81,15 @@ class _Grouping:
                 held.setdefault(id(holder), (holder, []))[1].append(WEIGHT[hops])
         worth *= ALONE // 1000
         absorbed: list[Group | LiveSituation] = []
+        most = ALONE * len(nodes)
         for holder, weights in held.values():
             if holder.root == root or len(weights) == len(holder.nodes):
                 absorbed.append(holder)
+                most += holder.cost
                 worth += holder.cost * sum(weights) // (1000 * len(weights))
-        if not nodes and all(holder.root == root for holder in absorbed):
-            return
         cost = evidence.cost(root)
-        if worth <= cost:
+        if worth <= cost or not (nodes or any(holder.root != root for holder in absorbed)):
+            evidence.refuse(root, most)
             return
         again = evidence.rank(root, worth / cost)
         if again > rank and self._heap and self._heap[0][0] < again:

@@ -43,6 +43,11 @@ class _Candidate(msgspec.Struct, gc=False):
     """What it costs to believe in it while it says nothing, before the silence of dependents."""
     covered: int = 0
     alerting: int = 0
+    arrived: int = 0
+    """CIs behind it that have had a first recent alert, ever."""
+    worth: int = -1
+    """The most it was worth when it was last refused, and `arrived` of then; -1 if it was not."""
+    worth_at: int = 0
 
 
 class Evidence:
@@ -107,6 +112,7 @@ class Evidence:
                     touched.append(number)
                 candidate.covered += weight
                 candidate.alerting += 1
+                candidate.arrived += 1
         self._move_edge(touched, 1)
 
     def withdraw(self, node: Node) -> None:
@@ -167,6 +173,24 @@ class Evidence:
     def promise(self, node: Node) -> float:
         """The most that the candidate can be worth per cost: as if nothing else explained what it explains."""
         return self._candidates[node].covered * (ALONE // 1000) / self.cost(node)
+
+    def worth_trying(self, node: Node) -> bool:
+        """Whether more than one CI and enough for its cost may speak for the candidate.
+
+        Since it was last refused, it can have gained no more than the price of each CI that came after.
+        """
+        candidate = self._candidates.get(node)
+        if candidate is None or candidate.alerting < 2:
+            return False
+        most = candidate.covered * (ALONE // 1000)
+        if candidate.worth >= 0:
+            most = min(most, candidate.worth + ALONE * (candidate.arrived - candidate.worth_at))
+        return most > self.cost(node)
+
+    def refuse(self, node: Node, worth: int) -> None:
+        """The candidate was looked at in vain: it was worth at most that much."""
+        candidate = self._candidates[node]
+        candidate.worth, candidate.worth_at = worth, candidate.arrived
 
     def rank(self, node: Node, ratio: float) -> Rank:
         """How a candidate with that ratio sorts among others; of equals, the one that alerted first, then by id."""

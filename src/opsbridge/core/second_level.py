@@ -104,7 +104,7 @@ class SecondLevel:
         tick = (self.now // TICK_MS + 1) * TICK_MS if self._pending or self._touched else None
         if not self._deadlines:
             return tick
-        deadline = max(self._deadlines[0][0], self.now)
+        deadline = self._deadlines[0][0]
         return deadline if tick is None else min(tick, deadline)
 
     def _move_to(self, now: int, updates: list[SituationUpdate]) -> None:
@@ -306,7 +306,7 @@ class SecondLevel:
             if status != state.status:
                 situation.become(status)
                 state.resolved = None if situation.firing else self.now
-            self._await_deadline(situation)
+                self._await_deadline(situation)
         self._mark(state)
 
     def _mark(self, state: SituationState) -> None:
@@ -363,7 +363,7 @@ class SecondLevel:
             del self._rooted[situation.root]
 
     def _await_deadline(self, situation: LiveSituation) -> None:
-        deadline = self._deadline(situation.state)
+        deadline = max(self._deadline(situation.state), _tick(self.now) + TICK_MS)
         if deadline < situation.awaited:
             situation.awaited = deadline
             heappush(self._deadlines, (deadline, situation.state.id))

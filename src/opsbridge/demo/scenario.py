@@ -152,7 +152,7 @@ class _Timetable:
         best = max(fitting, key=lambda number: (sizes[number], self.graph.cis[number].id), default=None)
         if best is None or sizes[best] < 10:
             raise ScenarioError(
-                f"the demo needs an estate with two sites and a CI of type {kind} that carries ten others; see topology/"
+                f"the demo needs an estate with two sites and a CI of type {kind} that carries ten others"
             )
         return best
 

@@ -232,7 +232,7 @@ class Stages:
         expire: Callable[[int], None],
     ) -> None:
         """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
-        stage.restore(table.take(lane.partition).items())
+        table.restore(lane.partition, stage.restore)
         clock = _Clock(stage.now)
 
         async def settle() -> None:

@@ -6,7 +6,7 @@ and read again from the beginning, since another worker may have changed them. S
 proved complete; `opsbridge.stream.recovery` reads it, lanes use it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
@@ -28,6 +28,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         self.changelog = changelog
         self._writer = writer
         self._read: dict[int, State] = {}
+        self._places: dict[int, dict[bytes, int]] = {}  # key -> offset, until the state is handed over
         self._reached: dict[int, int] = {}
         self._fetches: dict[int, int] = {}
         self._saved_up_to: dict[int, int] = {}  # of complete partitions: the highest changelog offset we know of
@@ -49,7 +50,30 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         if partition in self._taken:
             raise RecoveryError(f"state {self.name}[{partition}] has been taken over already")
         self._taken.add(partition)
+        self._places.pop(partition, None)
         return self._read.pop(partition)
+
+    def restore(self, partition: int, into: Callable[[Iterable[tuple[bytes, bytes]]], None]) -> None:
+        """`take` for an owner that reads pairs; what it cannot read is a `RecoveryError` that names the record."""
+        places = self._places.get(partition, {})
+        state = self.take(partition)
+        reading: bytes | None = None
+
+        def entries() -> Iterator[tuple[bytes, bytes]]:
+            nonlocal reading
+            for reading, value in state.items():  # noqa: UP028 # what is being read must be known outside
+                yield reading, value
+            reading = None
+
+        try:
+            into(entries())
+        except Exception as error:
+            if reading is None:
+                raise
+            raise RecoveryError(
+                f"changelog {self.changelog}[{partition}] offset {places[reading]}, key {reading!r}: not a record of "
+                f"this state: {type(error).__name__}: {error}. Something else has written it, or another version"
+            ) from error
 
     def put(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Note a change (none: the key is gone); it is saved by the next `flush`."""
@@ -118,6 +142,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
                 )
             self._fetches[partition] = expected + 1
             state = self._read.setdefault(partition, {})
+            places = self._places.setdefault(partition, {})
             for record in fetch.records:
                 key, value = record.key, record.value
                 if key is None:
@@ -129,6 +154,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
                     state.pop(key, None)
                 else:
                     state[key] = value
+                    places[key] = record.offset
             self._reached[partition] = event.message.offset
 
     def pass_over(self, partition: int, offset: int) -> None:
@@ -153,7 +179,15 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
 
     def forget(self) -> None:
         """Drop every partition: called on revocation, when lanes have ended and nothing is unsaved."""
-        for memory in (self._read, self._reached, self._fetches, self._saved_up_to, self._taken, self._pending):
+        for memory in (
+            self._read,
+            self._places,
+            self._reached,
+            self._fetches,
+            self._saved_up_to,
+            self._taken,
+            self._pending,
+        ):
             memory.clear()
 
     # What Faust calls.

@@ -136,6 +136,11 @@ async def ensure_topics(settings: Settings) -> TopicReport:
         counts = await cluster.partition_counts()
         created: list[str] = []
         missing = [topic for topic in wanted if topic.name not in counts]
+        lost = await _lost(
+            cluster, missing, [topic for topic in wanted if topic.name in counts], settings.kafka.group_id
+        )
+        if lost:
+            return TopicReport((), tuple(lost))
         if missing and settings.topics.create:
             for topic in missing:
                 counts[topic.name] = _count_for(topic, wanted, counts, settings.topics.partitions)
@@ -158,6 +163,32 @@ def _count_for(topic: Topic, wanted: Iterable[Topic], counts: Mapping[str, int],
         counts[other.name] for other in wanted if group and other.entity.together == group and other.name in counts
     }
     return others.pop() if len(others) == 1 else default
+
+
+async def _lost(cluster: "_Cluster", missing: Sequence[Topic], present: Sequence[Topic], group: str) -> list[Finding]:
+    """State that has been there: the group has read the input of a stage whose changelog is gone.
+
+    Making it anew would let the worker go on as if nothing had ever happened.
+    """
+    inputs = [
+        (topic.name, [other.name for other in present if other.entity.together == topic.entity.together])
+        for topic in missing
+        if topic.entity.state
+    ]
+    if not any(names for _, names in inputs):
+        return []
+    read = await cluster.read_by(group)
+    return [
+        Finding(
+            changelog,
+            f"does not exist, though group {group} has read {', '.join(done)}: the state of that stage is lost. "
+            "Restore the topic; or, to begin anew without it, stop all workers and delete the group's offsets for "
+            "that input (kafka-consumer-groups.sh --delete-offsets)",
+            fatal=True,
+        )
+        for changelog, names in inputs
+        if (done := [name for name in names if name in read])
+    ]
 
 
 def _missing(wanted: Iterable[Topic], counts: Mapping[str, int], partitions: int) -> Iterable[Finding]:
@@ -233,6 +264,11 @@ class _Cluster:
     async def partition_counts(self) -> dict[str, int]:
         """How many partitions each topic of the cluster has. Asks for all: naming one might create it."""
         return {found["topic"]: len(found["partitions"]) for found in await self._client.describe_topics()}
+
+    async def read_by(self, group: str) -> set[str]:
+        """The topics of which a consumer group has committed that it has read something."""
+        offsets = await self._client.list_consumer_group_offsets(group)  # type: ignore[no-untyped-call]
+        return {tp.topic for tp, committed in offsets.items() if committed.offset > 0}
 
     async def create(self, topics: Iterable[Topic], counts: Mapping[str, int], replication: int) -> None:
         """Create `topics`, and return when the cluster shows them; raises `TopicsError` naming each refusal."""

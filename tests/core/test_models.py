@@ -1,0 +1,117 @@
+"""Stages against brute force: the first level against maxima, the evidence's running sums against a fresh count."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estates import LAW, build, randoms
+from opsbridge.core.alerts import FirstLevel
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CI, MAX_HOPS, CIGraph
+from opsbridge.core.roots import WEIGHT, Evidence, Node
+
+Reports = list[tuple[str, int, bool]]
+"""Fingerprint, time and whether it fires."""
+
+
+@LAW
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 20), st.booleans()), max_size=30),
+    st.lists(st.integers(1, 7), min_size=30, max_size=30),
+)
+def test_an_alert_fires_while_its_newest_firing_is_newer_than_its_newest_clear(
+    reports: Reports, sizes: list[int]
+) -> None:
+    """Whatever the order of arrival; nothing of it is old enough to be forgotten."""
+    first = FirstLevel()
+    firing: dict[str, bool] = {}
+    counted: Counter[str] = Counter()
+    position = 0
+    for size in sizes:
+        batch = [
+            Event(f"e{number}", time, "ci", fingerprint, 3, fires, fingerprint)
+            for number, (fingerprint, time, fires) in enumerate(reports[position : position + size], position)
+        ]
+        heard = first.advance(batch, position)
+        position += len(batch)
+        counted.update(heard.outcomes)
+        for change in heard.transitions:
+            assert firing.get(change.fingerprint, False) is (change.change != "opened"), "opened and resolved alternate"
+            firing[change.fingerprint] = change.change == "opened"
+    assert {fingerprint for fingerprint, fires in firing.items() if fires} == model(reports)
+    assert set(firing) == {fingerprint for fingerprint, _, fires in reports if fires}
+    assert counted.total() == len(reports)
+
+
+def model(reports: Reports) -> set[str]:
+    """The fingerprints that fire."""
+
+    def newest(fingerprint: str, *, firing: bool) -> int:
+        return max((time for name, time, fires in reports if (name, fires) == (fingerprint, firing)), default=0)
+
+    return {name for name, _, _ in reports if newest(name, firing=True) > newest(name, firing=False)}
+
+
+@LAW
+@given(randoms, st.integers(1, 60))
+def test_evidence_is_the_same_as_counted_afresh_in_any_order(chance: random.Random, moves: int) -> None:
+    graph = build(chance)
+    evidence = Evidence(graph)
+    nodes: list[Node] = [*range(len(graph)), "ghost"]
+    for _ in range(moves):
+        node = chance.choice(nodes)
+        if node in evidence.alerting:
+            evidence.withdraw(node)
+        else:
+            evidence.add(node, chance.randrange(100))
+        assert running(evidence) == afresh(graph, evidence.alerting)
+
+
+def test_evidence_reaches_max_hops_and_no_farther() -> None:
+    graph = CIGraph([CI(id=f"n{n}") for n in range(12)], [(n, n + 1) for n in range(11)])
+    evidence = Evidence(graph)
+    evidence.add(0, 1)
+    assert [evidence.covers(n) for n in range(12)] == [1] * (MAX_HOPS + 1) + [0] * (11 - MAX_HOPS)
+    evidence.withdraw(0)
+    assert running(evidence) == ({}, {})
+
+
+Sums = tuple[dict[Node, tuple[int, int]], dict[Node, int]]
+
+
+def running(evidence: Evidence) -> Sums:
+    """(covered, alerting) by candidate, and how many silent CIs speak against each CI: the sums that are kept."""
+    return {node: (one.covered, one.alerting) for node, one in evidence._candidates.items()}, evidence._edge
+
+
+def afresh(graph: CIGraph, alerting: Iterable[Node]) -> Sums:
+    """The same from the definitions, and from distances that do not come from the graph's own search."""
+    hops = distances(graph)
+    candidates: dict[Node, tuple[int, int]] = {}
+    for node in alerting:
+        reached = hops[node].items() if isinstance(node, int) else [(node, 0)]
+        for candidate, far in reached:
+            covered, count = candidates.get(candidate, (0, 0))
+            candidates[candidate] = covered + WEIGHT[far], count + 1
+    edge: Counter[Node] = Counter()
+    for touched in candidates:
+        if isinstance(touched, int):
+            silent = [n for n in graph.dependents[touched] if n not in candidates and graph.cis[n].monitored]
+            for candidate in hops[touched]:
+                edge[candidate] += len(silent)
+    return candidates, {node: count for node, count in edge.items() if count}
+
+
+def distances(graph: CIGraph) -> list[dict[int, int]]:
+    """For every CI, the CIs that it depends on within MAX_HOPS, with the hops: relaxed until nothing changes."""
+    hops = [{number: 0} for number in range(len(graph))]
+    for far in range(1, MAX_HOPS + 1):
+        for number, found in enumerate(hops):
+            for provider in graph.providers[number]:
+                for beyond, distance in list(hops[provider].items()):
+                    if distance == far - 1:
+                        found.setdefault(beyond, far)
+    return hops
