@@ -37,6 +37,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "major", "minor", "warnin
 
 # one second has many events; some gaps pass the deadlines of waiting, reporting, ceasing, closing and forgetting
 GAPS: Final = (0, 0, 0, 1, 100, 300, 999, 1_000, 3_000, 11_000)
+SHORT_GAPS: Final = (0, 100, 400, 1_500)
 CALM_GAPS: Final = (0, 1, 100, 300, 999)
 LONG_GAPS: Final = (*GAPS, 61_000, 299_500, 301_000, 3_700_000)
 LATENESS: Final = (0, 0, 0, 0, 400, 2_000, 30_000)
@@ -60,21 +61,25 @@ def build(chance: random.Random) -> CIGraph:
 
 
 def happen(chance: random.Random, graph: CIGraph, gaps: Sequence[int]) -> list[Step]:
-    """What happens there; a storm of neighbours now and then."""
+    """What happens there: noise, and storms of all that depends on one CI."""
     names = [*graph.numbers, "ghost1", "ghost2"]
     clock = START + chance.randrange(2_000)
     steps: list[Step] = []
+    storm: list[str] = []
     for number in range(chance.choice((5, 20, 60))):
-        clock += chance.choice(gaps)
+        clock += chance.choice(gaps if not storm else SHORT_GAPS)
         if chance.random() < 0.08:
             steps.append(clock)
             continue
-        resolved = chance.random() < 0.35
+        if chance.random() < 0.06:
+            behind = graph.impacted(chance.randrange(len(graph)))
+            storm = [graph.cis[ci].id for ci in chance.sample(behind, len(behind))]
+        resolved = not storm and chance.random() < 0.35
         steps.append(
             Report(
                 id=f"e{number}",
                 time=datetime.fromtimestamp((clock - chance.choice(LATENESS)) / 1000, UTC),
-                ci=chance.choice(names),
+                ci=storm.pop() if storm else chance.choice(names),
                 class_=chance.choice(CLASSES),
                 state="resolved" if resolved else "firing",
                 severity=None if resolved else chance.choice(SEVERITIES),

@@ -102,6 +102,16 @@ def test_a_firing_and_a_clear_of_one_moment_are_over() -> None:
             scenario.play(timetable + "\n20s -").expect(news="11s db Down resolved v1 0/1")
 
 
+def test_a_firing_of_the_moment_of_its_clear_does_not_open_it_again() -> None:
+    with Scenario("db") as scenario:
+        scenario.play("5s db Down critical\n6s db Down resolved\n6s db Down critical").expect(
+            alerts="""
+            5s opened db:Down critical #1 x1 since 5s
+            6s resolved db:Down critical #1 x2 since 5s
+            """
+        )
+
+
 def test_a_flapping_alert_is_one_incident_however_fast() -> None:
     flaps = "\n".join(f"{n}s db Down {'resolved' if n % 2 else 'critical'}" for n in range(9))
     with Scenario("db") as scenario:

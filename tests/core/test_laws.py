@@ -170,7 +170,8 @@ def test_idle_state_leaves(life: Life) -> None:
     assert (len(pipeline.first), len(pipeline.second), len(pipeline.response)) == (0, 0, 0)
     assert {key for key, value in saved.items() if value is not None} <= {b"position", b"second:clock"}
     evidence = pipeline.second._evidence
-    assert (evidence.alerting, evidence._candidates, evidence._edge) == ({}, {}, {})
+    evidence._pay()
+    assert (evidence.alerting, evidence._candidates, evidence._spread, evidence._owed) == ({}, {}, {}, {})
     second = pipeline.second
     assert not any((second._alerts, second._at, second._claimed, second._rooted, second._pending, second._touched))
     assert not any((pipeline.first._deadlines, second._deadlines, pipeline.response._deadlines))

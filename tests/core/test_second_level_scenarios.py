@@ -2,6 +2,8 @@
 
 from timetable import Scenario
 
+from opsbridge.core.decisions import IncidentMembers
+
 ESTATE = """
 shop* web* -> vm-1
 pay* crm* -> vm-2
@@ -69,17 +71,15 @@ def test_candidates_are_scored_best_first() -> None:
 
 def test_a_late_root_takes_over_the_reported_incident() -> None:
     with Scenario(ESTATE) as scenario:
-        scenario.play(
-            "0s vm-1 Down critical\n0.1s vm-2 Down critical\n1s shop Down critical\n20s switch Dead critical\n30s -"
-        )
-        scenario.expect(
+        scenario.play("\n".join(f"0.5s {ci} Down critical" for ci in ("vm-1", "vm-2", "shop", "web", "pay", "crm")))
+        scenario.play("20s switch Dead critical\n30s -").expect(
             news="""
-            11s hyp silent open v1 3/3
-            21s switch Dead open v2 4/4
+            11s hyp silent open v1 6/6
+            21s switch Dead open v2 7/7
             """,
             incidents=f"""
             switch Dead open critical
-              members shop:Down switch:Dead vm-1:Down vm-2:Down
+              members crm:Down pay:Down shop:Down switch:Dead vm-1:Down vm-2:Down web:Down
               affects {ALL}
             """,
         )
@@ -278,3 +278,33 @@ def test_nobody_hears_of_a_situation_before_it_was_watched() -> None:
     with Scenario(site(4)) as scenario:
         scenario.play(down(range(1, 5), "0.5s") + "10.9s -").expect(news="")
         scenario.play("11s -").expect(news="11s core silent open v1 16/16")
+
+
+def test_what_only_the_former_root_affects_is_told_to_leave() -> None:
+    with Scenario("h1 h2 -> p q\nd*? -> p") as scenario:
+        scenario.play("0s h1 Down critical\n0s h2 Down critical\n20s -").expect(
+            incidents="""
+            p silent open critical
+              members h1:Down h2:Down
+              affects d h1 h2 p
+            """
+        )
+        assert scenario.moved(scenario.last().id).services_joined == ("d",)
+        scenario.play("30s q Dead critical\n45s -").expect(
+            incidents="""
+            q Dead open critical
+              members h1:Down h2:Down q:Dead
+              affects h1 h2 q
+            """
+        )
+        assert scenario.moved(scenario.last().id).services_joined == ()
+
+
+def test_members_are_named_in_the_order_of_their_news_also_after_a_restart() -> None:
+    with Scenario("db") as scenario:
+        scenario.play("0s db A critical\n0.1s db B critical\n20s db A resolved\n30s -")
+        scenario.play("40.1s db C critical\n40.2s db A critical").restart()
+        scenario.play("60s -")
+        last = [decision for decision in scenario.decisions if isinstance(decision, IncidentMembers)][-1]
+        assert [(member.class_, member.occurrence) for member in last.moved.joined] == [("C", 1), ("A", 2)]
+        scenario.checked()

@@ -125,6 +125,8 @@ class Scenario:
     def __init__(self, topology: str | CIGraph, judge: Judge = no_rules) -> None:
         self.graph = graph_of(topology) if isinstance(topology, str) else topology
         self.pipeline = Pipeline(self.graph, judge)
+        self._judge = judge
+        self._saved: dict[bytes, bytes | None] = {}
         self.ledger = Ledger()
         self.decisions: list[Decision] = []
         self._told_at: list[int] = []
@@ -151,6 +153,15 @@ class Scenario:
                 self._lines += 1
                 self.hear(report(self._lines, line))
         self._unchecked = "checks nothing after it has played"
+        return self
+
+    def restart(self) -> Self:
+        """Go on with a new pipeline that knows only what this one has saved."""
+        old = self.pipeline
+        self._saved.update(old.changes())
+        self.pipeline = Pipeline(self.graph, self._judge)
+        self.pipeline.restore((key, value) for key, value in self._saved.items() if value is not None)
+        self.pipeline.accounts = old.accounts
         return self
 
     def expire(self, now: int) -> None:

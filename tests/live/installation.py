@@ -35,7 +35,7 @@ from opsbridge.stream.topics import ensure_topics, topic_name
 from opsbridge.topology.load import load_topology
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
-PATIENCE = 60.0
+PATIENCE = float(os.environ.get("LIVE_PATIENCE", "60"))
 STAGE_INPUTS = ("events", "detected", "alerts", "situations")
 FAST = {"session_timeout": 1.0, "heartbeat_interval": 0.2, "request_timeout": 10.0, "delivery_timeout": 30.0}
 

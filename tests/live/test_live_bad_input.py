@@ -16,7 +16,14 @@ NOW = datetime.now(UTC)
 
 def event(**changes: object) -> bytes:
     """A good event with some fields changed; None takes a field away."""
-    good: dict[str, object] = {"id": "e", "time": NOW, "ci": "b", "class": "Down", "severity": "major", "state": "firing"}
+    good: dict[str, object] = {
+        "id": "e",
+        "time": NOW,
+        "ci": "b",
+        "class": "Down",
+        "severity": "major",
+        "state": "firing",
+    }
     return orjson.dumps({key: value for key, value in (good | changes).items() if value is not None})
 
 
@@ -32,9 +39,12 @@ BAD: dict[str, tuple[bytes | None, str, str]] = {
     "nan": (GOOD.replace(b'"major"', b"NaN"), "invalid_json", "malformed"),
     "nan, not JSON at all": (b"NaN", "invalid_json", "malformed"),
     "bad UTF-8": (GOOD.replace(b'"b"', b'"\xff\xfe"'), "invalid_json", "utf"),
-    "bad UTF-8 in what is not read": (GOOD.replace(b"{", b'{"more":"\xc3\x28",', 1), "", ""),
-    "deeply nested": (b"[" * 100_000, "invalid_json", "nested"),
-    "deeply nested in what is not read": (GOOD.replace(b"{", b'{"more":' + b"[" * 100_000, 1), "invalid_json", "nested"),
+    "deeply nested": (b"[" * 100_000, "invalid_field", "array"),
+    "deeply nested, not read": (
+        GOOD.replace(b"{", b'{"more":' + b"[" * 100_000, 1),
+        "invalid_json",
+        "nested",
+    ),
     "an array": (b"[]", "invalid_field", "array"),
     "a number": (b"1", "invalid_field", "int"),
     "wrong type": (event(id=1), "invalid_field", "$.id"),
@@ -59,7 +69,7 @@ KEPT = 800_000
 async def test_every_kind_of_bad_record_is_a_dead_letter_and_the_stream_goes_on(
     kafka: Kafka, unique: Callable[[str], str], tmp_path: Path
 ) -> None:
-    bad = {name.encode(): case for name, case in BAD.items() if case[1]}
+    bad = {name.encode(): case for name, case in BAD.items()}
     topology = b'{"cis": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "depends_on": [["b", "a"], ["c", "a"]]}'
     async with Installation(kafka.bootstrap_servers, unique("i"), tmp_path, topology) as live:
         worker = await live.worker()

@@ -31,7 +31,7 @@ async def test_kill_9_at_three_points_of_the_storm(live: Installation, sent: Sto
 
     await live.publish(first)
     worker = await live.worker()
-    await live.written_above("detected", 0)  # intake and the first level are at work
+    await live.written_above("first-level-state", 0)  # it is saved what has been heard, but not yet committed
     await worker.kill()
 
     await live.publish(second)

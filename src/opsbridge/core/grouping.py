@@ -1,8 +1,8 @@
 """Grouping: finds the cheapest roots for CIs whose alerts nothing explains yet, and replaces roots made needless.
 
 A lazy greedy weighted set cover (Chvatal 1979): the candidate that saves most per cost goes first. It saves the price
-of every unexplained CI that it would explain, and the price of every other root whose CIs it explains all. Only
-candidates that the unexplained CIs depend on are looked at, so the cost follows the change, not the storm.
+of every unexplained CI that depends on it, and the cost of every other root whose CIs all depend on it. Only candidates
+that newly alerting CIs depend on are looked at, and nothing is searched for: the work follows the change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,54 +11,126 @@ from heapq import heappop, heappush
 from opsbridge.core.roots import ALONE, WEIGHT, Evidence, Node, Rank
 from opsbridge.core.situations import LiveSituation
 
+Holders = dict[str, LiveSituation]
+"""Situations by id."""
+
 
 class Group:
     """A root with the CIs that it is to explain, and the situations that become one because of it."""
 
-    __slots__ = ("cost", "nodes", "root", "situations")
+    __slots__ = ("common", "cost", "nodes", "root", "situations")
 
     def __init__(self, root: Node, cost: int) -> None:
         self.root = root
         self.cost = cost
         self.nodes: list[Node] = []
         self.situations: list[LiveSituation] = []
+        self.common: set[Node] = set()
+        """What all its CIs depend on."""
 
 
-def regroup(
-    evidence: Evidence,
-    unexplained: Iterable[Node],
-    candidates: Iterable[Node],
-    claimed: Mapping[Node, LiveSituation],
-) -> list[Group]:
-    """Groups that together explain every unexplained CI; `candidates` are tried beside those the CIs depend on."""
-    return _Grouping(evidence, unexplained, claimed).run(candidates)
+class Grouping:
+    """One settling: what is to be explained, and what explains something already."""
 
-
-class _Grouping:
-    def __init__(self, evidence: Evidence, unexplained: Iterable[Node], claimed: Mapping[Node, LiveSituation]) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        *,
+        claimed: Mapping[Node, LiveSituation],
+        rooted: Mapping[Node, LiveSituation],
+        covering: Mapping[Node, Holders],
+    ) -> None:
+        """`claimed` says what explains a CI, `rooted` what has it as root, `covering` whose CIs all depend on it."""
         self._evidence = evidence
         self._claimed = claimed
-        self._open = dict.fromkeys(unexplained)
-        self._groups: dict[int, Group] = {}
+        self._rooted = rooted
+        self._covering = covering
+        self._open: dict[Node, None] = {}
+        self._behind: dict[Node, list[tuple[int, Node]]] = {}
+        self._groups: list[Group] = []
         self._group_of: dict[Node, Group] = {}
         self._gone: dict[str, Group] = {}  # situation -> the group that has taken it in
         self._heap: list[tuple[Rank, Node]] = []
 
-    def run(self, candidates: Iterable[Node]) -> list[Group]:
-        evidence = self._evidence
-        offered = dict.fromkeys(candidates)
-        for node in self._open:
-            for level in evidence.upstream(node):
-                offered.update(dict.fromkeys(level))
+    def run(self, unexplained: Iterable[Node], joined: Mapping[Node, Node]) -> list[Group]:
+        """Groups that explain every unexplained CI.
+
+        `joined` maps CIs to the root that has just come to explain them, which may have made another one better.
+        """
+        upstream = self._evidence.upstream
+        for node in unexplained:
+            self._open[node] = None
+            for weight, level in zip(WEIGHT, upstream(node), strict=False):
+                for candidate in level:
+                    self._behind.setdefault(candidate, []).append((weight, node))
+        offered = set(self._behind)
+        for node, root in joined.items():
+            for level in upstream(node):
+                offered.update(candidate for candidate in level if candidate != root)
         for candidate in offered:
-            if evidence.worth_trying(candidate):
-                heappush(self._heap, (evidence.rank(candidate, evidence.promise(candidate)), candidate))
+            self._offer(candidate)
         while self._heap:
             rank, root = heappop(self._heap)
             self._consider(root, rank)
         for node in list(self._open):
             self._take(Group(node, ALONE), [node], [])
-        return list(self._groups.values())
+        return self._groups
+
+    def _offer(self, candidate: Node) -> None:
+        worth, nodes, held = self._worth(candidate)
+        # A single CI needs no other explanation than itself.
+        if len(nodes) + len(held) > 1 and worth > (cost := self._evidence.cost(candidate)):
+            heappush(self._heap, (self._evidence.rank(candidate, worth / cost), candidate))
+
+    def _worth(self, root: Node) -> tuple[int, list[Node], list[Group | LiveSituation]]:
+        """What the candidate saves, the unexplained CIs behind it, and the holders whose CIs are all behind it."""
+        nodes: list[Node] = []
+        worth = 0
+        for weight, node in self._behind.get(root, ()):
+            if node in self._open:
+                nodes.append(node)
+                worth += weight
+        worth *= ALONE // 1000
+        held: list[Group | LiveSituation] = [
+            situation for situation in self._covering.get(root, {}).values() if situation.state.id not in self._gone
+        ]
+        own = self._rooted.get(root)
+        if own is not None and own.state.id not in self._gone and own not in held:
+            held.append(own)
+        held += [group for group in self._groups if root in group.common or group.root == root]
+        worth += sum(holder.cost * self._nearness(root, holder.root) for holder in held) // 1000
+        return worth, nodes, held
+
+    def _nearness(self, root: Node, replaced: Node) -> int:
+        """Of two roots that explain the same, the nearer is better: the weight of the replaced root's distance."""
+        for weight, level in zip(WEIGHT, self._evidence.upstream(replaced), strict=False):
+            if root in level:
+                return weight
+        return WEIGHT[0]
+
+    def _consider(self, root: Node, rank: Rank) -> None:
+        """Take the candidate if it still saves more than it costs and nothing else saves more per cost."""
+        evidence = self._evidence
+        worth, nodes, held = self._worth(root)
+        cost = evidence.cost(root)
+        if worth <= cost or not (nodes or any(holder.root != root for holder in held)):
+            return
+        again = evidence.rank(root, worth / cost)
+        if again > rank and self._heap and self._heap[0][0] < again:
+            heappush(self._heap, (again, root))
+            return
+        self._take(self._explaining(root, cost, held), nodes, held)
+
+    def _explaining(self, root: Node, cost: int, held: list[Group | LiveSituation]) -> Group:
+        """A group of its own; or, if the root's own alert is explained by something else, the group of that."""
+        holder = None if root in self._open else self._holder(root)
+        if holder is None or holder in held:
+            return Group(root, cost)
+        if isinstance(holder, Group):
+            return holder
+        group = Group(holder.root, holder.cost)
+        self._absorb(group, holder)
+        return group
 
     def _holder(self, node: Node) -> Group | LiveSituation | None:
         group = self._group_of.get(node)
@@ -67,58 +139,20 @@ class _Grouping:
         situation = self._claimed.get(node)
         return None if situation is None else self._gone.get(situation.state.id, situation)
 
-    def _consider(self, root: Node, rank: Rank) -> None:
-        """Take the candidate if it saves more than it costs and nothing else saves more per cost."""
-        evidence = self._evidence
-        nodes: list[Node] = []
-        worth = 0
-        held: dict[int, tuple[Group | LiveSituation, list[int]]] = {}
-        for hops, node in evidence.explained(root):
-            if node in self._open:
-                nodes.append(node)
-                worth += WEIGHT[hops]
-            elif (holder := self._holder(node)) is not None:
-                held.setdefault(id(holder), (holder, []))[1].append(WEIGHT[hops])
-        worth *= ALONE // 1000
-        absorbed: list[Group | LiveSituation] = []
-        most = ALONE * len(nodes)
-        for holder, weights in held.values():
-            if holder.root == root or len(weights) == len(holder.nodes):
-                absorbed.append(holder)
-                most += holder.cost
-                worth += holder.cost * sum(weights) // (1000 * len(weights))
-        cost = evidence.cost(root)
-        if worth <= cost or not (nodes or any(holder.root != root for holder in absorbed)):
-            evidence.refuse(root, most)
-            return
-        again = evidence.rank(root, worth / cost)
-        if again > rank and self._heap and self._heap[0][0] < again:
-            heappush(self._heap, (again, root))
-            return
-        self._take(self._explaining(root, cost, absorbed), nodes, absorbed)
-
-    def _explaining(self, root: Node, cost: int, absorbed: list[Group | LiveSituation]) -> Group:
-        """A group of its own; or, if the root's own alert is explained by something else, the group of that."""
-        holder = None if root in self._open else self._holder(root)
-        if holder is None or holder in absorbed:
-            return Group(root, cost)
-        if isinstance(holder, Group):
-            return holder
-        group = Group(holder.root, holder.cost)
-        self._absorb(group, holder)
-        return group
-
-    def _take(self, group: Group, nodes: list[Node], absorbed: list[Group | LiveSituation]) -> None:
-        self._groups[id(group)] = group
+    def _take(self, group: Group, nodes: list[Node], held: list[Group | LiveSituation]) -> None:
+        for holder in held:
+            if holder is not group:
+                self._absorb(group, holder)
         for node in nodes:
             del self._open[node]
             self._group_of[node] = group
-        group.nodes += nodes
-        for holder in absorbed:
-            if holder is not group:
-                self._absorb(group, holder)
+            self._narrow(group, {provider for level in self._evidence.upstream(node) for provider in level})
+            group.nodes.append(node)
+        if group not in self._groups:
+            self._groups.append(group)
 
     def _absorb(self, group: Group, holder: Group | LiveSituation) -> None:
+        self._narrow(group, holder.common)
         situations = [holder] if isinstance(holder, LiveSituation) else holder.situations
         for node in holder.nodes:
             self._group_of[node] = group
@@ -127,4 +161,8 @@ class _Grouping:
         group.nodes += holder.nodes
         group.situations += situations
         if isinstance(holder, Group):
-            del self._groups[id(holder)]
+            self._groups.remove(holder)
+
+    @staticmethod
+    def _narrow(group: Group, common: set[Node]) -> None:
+        group.common = group.common & common if group.nodes else set(common)

@@ -40,7 +40,7 @@ class Reporter:
         state.version += 1
         state.touched = False
         state.told, state.left = state.sequence, []
-        state.told_root, state.told_status, state.told_severity = state.root, state.status, situation.severity
+        state.told_root, state.told_severity = state.root, situation.severity
         situation.joined = {}
         return _slices(self._snapshot(situation), moved)
 

@@ -14,7 +14,7 @@ import msgspec
 from opsbridge.core.alerts import Change
 from opsbridge.core.decisions import SituationUpdate, Status, Transition
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.grouping import Group, regroup
+from opsbridge.core.grouping import Group, Grouping, Holders
 from opsbridge.core.reporting import Reporter
 from opsbridge.core.roots import ALONE, Evidence, Node
 from opsbridge.core.situations import NEVER, AlertState, LiveSituation, SituationState, situation_id
@@ -26,7 +26,12 @@ REPORT_AFTER_MS: Final = 10_000
 """How long a new situation is watched before anyone hears of it (compare Alertmanager's group_wait of 30 s)."""
 
 REPORT_EVERY_MS: Final = 5_000
-"""News that change neither status, root nor severity are told at most this often: a storm is not retold every second."""
+"""A situation is told of again at most this often, unless its root or its severity changes..."""
+
+REPORT_RARER: Final = 10
+"""...and every so many versions this gets as long again, up to a minute: what flaps for hours is news once a minute."""
+
+LONGEST_SILENCE_MS: Final = 60_000
 
 RECENT_MS: Final = 300_000
 """A situation that nothing joined for this long is settled: later alerts have another cause."""
@@ -47,6 +52,7 @@ class SecondLevel:
         "_alerts",
         "_at",
         "_claimed",
+        "_covering",
         "_deadlines",
         "_dirty",
         "_evidence",
@@ -68,6 +74,7 @@ class SecondLevel:
         self._situations: dict[str, LiveSituation] = {}
         self._at: dict[Node, list[AlertState]] = {}  # recent alerts by CI
         self._claimed: dict[Node, LiveSituation] = {}  # the recent situation that explains a CI's alerts
+        self._covering: dict[Node, Holders] = {}  # recent situations whose CIs all depend on a CI
         self._rooted: dict[Node, LiveSituation] = {}  # recent situations by root
         self._pending: dict[Node, None] = {}  # CIs with recent alerts that no situation has claimed yet
         self._touched: dict[str, None] = {}  # situations to report
@@ -182,31 +189,30 @@ class SecondLevel:
         unexplained: list[Node] = []
         behind: dict[str, list[Node]] = {}
         for node in sorted(self._pending, key=lambda node: (alerting[node], name(node))):
-            situation = self._nearest(node)
+            situation = self._readiest(node)
             if situation is None:
                 unexplained.append(node)
             else:
                 behind.setdefault(situation.state.id, []).append(node)
         self._pending.clear()
-        rivals: list[Node] = []
+        joined: dict[Node, Node] = {}
         for found, nodes in behind.items():
             situation = self._situations[found]
             if self._extends_to(situation, nodes):
-                rivals += self._rivals(situation, nodes[0])
+                joined.update(dict.fromkeys(nodes, situation.root))
             else:
                 unexplained += nodes
-        if unexplained or rivals:
-            for group in regroup(self._evidence, unexplained, rivals, self._claimed):
-                self._apply(group)
+        grouping = Grouping(self._evidence, claimed=self._claimed, rooted=self._rooted, covering=self._covering)
+        for group in grouping.run(unexplained, joined):
+            self._apply(group)
 
-    def _nearest(self, node: Node) -> LiveSituation | None:
-        """The recent situation with the nearest root among all that the CI depends on; of equals, the best."""
-        for level in self._evidence.upstream(node):
-            found = [root for root in level if root in self._rooted]
-            if found:
-                evidence = self._evidence
-                return self._rooted[min(found, key=lambda root: evidence.rank(root, evidence.promise(root)))]
-        return None
+    def _readiest(self, node: Node) -> LiveSituation | None:
+        """Of the recent situations whose roots the CI depends on, the one it makes least dear; then the nearest."""
+        evidence, rooted = self._evidence, self._rooted
+        found = [root for level in evidence.upstream(node) for root in level if root in rooted]
+        if len(found) < 2:
+            return rooted[found[0]] if found else None
+        return rooted[min(found, key=lambda root: evidence.cost(root) - rooted[root].cost)]
 
     def _extends_to(self, situation: LiveSituation, nodes: list[Node]) -> bool:
         """Let the situation explain these CIs behind its root, if that costs no more than leaving them alone."""
@@ -217,18 +223,6 @@ class SecondLevel:
         for node in nodes:
             self._claim(situation, node)
         return True
-
-    def _rivals(self, situation: LiveSituation, newcomer: Node) -> list[Node]:
-        """Candidates that might explain all that the situation does, the CI that just came included, for less."""
-        evidence, count = self._evidence, len(situation.nodes)
-        return [
-            candidate
-            for level in evidence.upstream(newcomer)
-            for candidate in level
-            if candidate != situation.root
-            and evidence.covers(candidate) >= count
-            and evidence.cost(candidate) < situation.cost
-        ]
 
     def _apply(self, group: Group) -> None:
         """Carry out a grouping: the oldest of its situations, or a new one, goes on; the others are merged into it."""
@@ -274,12 +268,38 @@ class SecondLevel:
         if holder is not None:
             del holder.nodes[node]
             self._touch(holder)
-        self._claimed[node] = situation
-        situation.nodes[node] = None
+        self._hold(situation, node)
         for alert in sorted(self._at[node], key=lambda alert: (alert.opened, alert.fingerprint)):
             if holder is not None:
                 holder.leave(alert)
             self._join(situation, alert)
+
+    def _hold(self, situation: LiveSituation, node: Node) -> None:
+        """Note that the situation explains the CI, and what all its CIs depend on from now on."""
+        self._claimed[node] = situation
+        reach = {provider for level in self._evidence.upstream(node) for provider in level}
+        name = situation.state.id
+        if situation.nodes:
+            for provider in situation.common - reach:
+                self._uncover(provider, name)
+            situation.common &= reach
+        else:
+            situation.common = reach
+            for provider in reach:
+                self._covering.setdefault(provider, {})[name] = situation
+        situation.nodes[node] = None
+
+    def _uncover(self, provider: Node, name: str) -> None:
+        holders = self._covering[provider]
+        del holders[name]
+        if not holders:
+            del self._covering[provider]
+
+    def _release(self, situation: LiveSituation) -> None:
+        """The situation explains no recent alerts any more."""
+        for provider in situation.common:
+            self._uncover(provider, situation.state.id)
+        situation.common.clear()
 
     def _join(self, situation: LiveSituation, alert: AlertState) -> None:
         situation.join(alert, self.now)
@@ -290,6 +310,7 @@ class SecondLevel:
         """End a situation whose CIs another one explains; nobody needs to hear of it if nobody heard of it before."""
         state = situation.state
         state.merged_into, state.recent = heir.state.id, False
+        self._release(situation)
         situation.become("merged")
         if state.version:
             self._touch(situation)
@@ -326,10 +347,10 @@ class SecondLevel:
         """From when on what is new about a situation is told."""
         if not state.version:
             return _tick(state.created) + REPORT_AFTER_MS
-        severity = self._situations[state.id].severity
-        if (state.status, state.root, severity) != (state.told_status, state.told_root, state.told_severity):
-            return _tick(state.told_at)
-        return _tick(state.told_at) + REPORT_EVERY_MS
+        told = _tick(state.told_at)
+        if state.root != state.told_root or self._situations[state.id].severity > state.told_severity:
+            return told
+        return told + min(LONGEST_SILENCE_MS, REPORT_EVERY_MS * (1 + state.version // REPORT_RARER))
 
     def _meet_deadline(self, name: str) -> None:
         situation = self._situations.get(name)
@@ -358,6 +379,7 @@ class SecondLevel:
         for node in situation.nodes:
             self._evidence.withdraw(node)
             del self._claimed[node], self._at[node]
+        self._release(situation)
         situation.nodes.clear()
         if self._rooted.get(situation.root) is situation:
             del self._rooted[situation.root]
@@ -440,8 +462,8 @@ class SecondLevel:
             situation.hold(alert)
             if situation.state.recent:
                 node = self._notice(alert)
-                self._claimed[node] = situation
-                situation.nodes[node] = None
+                if node not in situation.nodes:
+                    self._hold(situation, node)
         for situation in self._situations.values():
             if situation.state.recent:
                 self._rooted[situation.root] = situation

@@ -68,7 +68,6 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """0: nobody has been told of it yet."""
     told: int = 0
     told_root: str = ""
-    told_status: str = ""
     told_severity: int = 0
     told_at: int = 0
     sequence: int = 0
@@ -93,6 +92,7 @@ class LiveSituation:
     __slots__ = (
         "alerts",
         "awaited",
+        "common",
         "firing",
         "impact",
         "joined",
@@ -109,6 +109,8 @@ class LiveSituation:
         self.alerts: dict[str, AlertState] = {}
         self.nodes: dict[Node, None] = {}
         """CIs whose recent alerts it explains; empty once it is no longer recent."""
+        self.common: set[Node] = set()
+        """What all these CIs depend on."""
         self.joined: dict[str, AlertState] = {}
         """Joined, or fired again, since the last report."""
         self.awaited = NEVER

@@ -7,7 +7,6 @@ changed; it decides nothing. While a partition is quiet its event time moves on 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 from typing import Final
 from zlib import crc32
 
@@ -55,6 +54,24 @@ class _Clock:
 
     def now(self) -> int:
         return self._event_time + int((time.monotonic() - self._since) * 1000)
+
+
+class _InOrder:
+    """Sorts transitions by the time of their telling, without turning round those of one alert.
+
+    A clock of the first level may go back in a restart; a resolution before its firing would be lost.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, transition: Transition) -> int:
+        told = self._told.get(transition.fingerprint, 0)
+        if transition.now_ms > told:
+            self._told[transition.fingerprint] = told = transition.now_ms
+        return told
 
 
 class Stages:
@@ -188,7 +205,7 @@ class Stages:
         def hear(records: Records) -> None:
             transitions = [change for record in records for change in decode_transitions(record.value or b"[]")]
             # They come from several partitions of the first level, whose clocks differ after a pause.
-            transitions.sort(key=attrgetter("now_ms"))
+            transitions.sort(key=_InOrder())
             tell(stage.advance(transitions))
 
         def expire(now: int) -> None:
