@@ -96,11 +96,6 @@ def test_every_record_ends_where_the_scenario_says(estate: CIGraph, seed: int) -
     assert {"rejected", "withheld", "heard"} == {fate[0] for fate in fates}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="core: the flapping host's one alert moves the array's situation up to the storage switch, and the array's "
-    "own alert does not bring it back",
-)
 @pytest.mark.parametrize("seconds", [20, 30, 60])
 @pytest.mark.parametrize("seed", [1, 3, 7])
 def test_the_core_makes_of_the_storm_what_it_has_to(estate: CIGraph, seed: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ from estates import LAW, build, randoms
 from opsbridge.core.alerts import FirstLevel
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CI, MAX_HOPS, CIGraph
-from opsbridge.core.roots import _REACHED, WEIGHT, Evidence, Node
+from opsbridge.core.roots import _REACHED, Evidence, Node
 
 Reports = list[tuple[str, int, bool]]
 """Fingerprint, time and whether it fires."""
@@ -76,19 +76,19 @@ def test_evidence_reaches_max_hops_and_no_farther() -> None:
     graph = CIGraph([CI(id=f"n{n}") for n in range(12)], [(n, n + 1) for n in range(11)])
     evidence = Evidence(graph)
     evidence.add(0, 1)
-    assert [evidence.covers(n) for n in range(12)] == [1] * (MAX_HOPS + 1) + [0] * (11 - MAX_HOPS)
+    assert running(evidence)[0] == dict.fromkeys(range(MAX_HOPS + 1), 1)
     evidence.withdraw(0)
     assert running(evidence) == ({}, {})
 
 
-Sums = tuple[dict[Node, tuple[int, int]], dict[int, tuple[int, int]]]
+Sums = tuple[dict[Node, int], dict[int, tuple[int, int]]]
 
 
 def running(evidence: Evidence) -> Sums:
-    """(covered, alerting) by candidate, and (reached, silent) behind each CI: the sums that are kept."""
+    """Alerting CIs by candidate, and (reached, silent) behind each CI: the sums that are kept."""
     evidence._pay()
     return (
-        {node: (one.covered, one.alerting) for node, one in evidence._candidates.items()},
+        {node: candidate.alerting for node, candidate in evidence._candidates.items()},
         {node: divmod(packed, _REACHED) for node, packed in evidence._spread.items()},
     )
 
@@ -96,12 +96,9 @@ def running(evidence: Evidence) -> Sums:
 def afresh(graph: CIGraph, alerting: Iterable[Node]) -> Sums:
     """The same from the definitions, and from distances that do not come from the graph's own search."""
     hops = distances(graph)
-    candidates: dict[Node, tuple[int, int]] = {}
+    candidates: Counter[Node] = Counter()
     for node in alerting:
-        reached = hops[node].items() if isinstance(node, int) else [(node, 0)]
-        for candidate, far in reached:
-            covered, count = candidates.get(candidate, (0, 0))
-            candidates[candidate] = covered + WEIGHT[far], count + 1
+        candidates.update(hops[node].keys() if isinstance(node, int) else [node])
     spread: dict[int, tuple[int, int]] = {}
     for touched in candidates:
         if isinstance(touched, int):

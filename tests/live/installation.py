@@ -35,7 +35,7 @@ from opsbridge.stream.topics import ensure_topics, topic_name
 from opsbridge.topology.load import load_topology
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
-PATIENCE = float(os.environ.get("LIVE_PATIENCE", "60"))
+PATIENCE = 60.0
 STAGE_INPUTS = ("events", "detected", "alerts", "situations")
 FAST = {"session_timeout": 1.0, "heartbeat_interval": 0.2, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
@@ -77,7 +77,7 @@ class Worker:
     async def metrics(self) -> dict[str, float]:
         """What /metrics shows: the sample's name with its labels -> value."""
         async with asyncio.timeout(PATIENCE):
-            text = await asyncio.to_thread(_get, await self._address + "/metrics")
+            text = await self._get("/metrics")
         return {
             sample.name + "".join(f",{key}={value}" for key, value in sorted(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)
@@ -88,17 +88,25 @@ class Worker:
         """Wait until it has its partitions and their state."""
         async with asyncio.timeout(PATIENCE):
             while not {"no broker has answered yet"}.issuperset(await self._unready()):
-                assert self.runs, self.errors
+                pass
 
     async def _unready(self) -> list[str]:
-        reasons = orjson.loads(await asyncio.to_thread(_get, await self._address + "/readyz"))["reasons"]
-        return [str(reason) for reason in reasons]
+        return [str(reason) for reason in orjson.loads(await self._get("/readyz"))["reasons"]]
 
     async def at_work(self) -> None:
         """Wait until it has worked on a batch of any stage."""
         async with asyncio.timeout(PATIENCE):
             while not any("batch_duration_seconds_count" in key and n for key, n in (await self.metrics()).items()):
-                assert self.runs, self.errors
+                pass
+
+    async def _get(self, path: str) -> str:
+        await asyncio.wait({self._address, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+        assert self._address.done(), self.errors
+        try:
+            return await asyncio.to_thread(_get, self._address.result() + path)
+        except OSError:
+            await self.ended()
+            raise AssertionError(self.errors) from None
 
     async def ended(self) -> int:
         async with asyncio.timeout(PATIENCE):

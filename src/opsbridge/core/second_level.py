@@ -234,7 +234,8 @@ class SecondLevel:
                 del self._rooted[merged.root]
         if situation.root != group.root:
             self._reroot(situation, group.root)
-        for node in group.nodes:
+        moved = [node for merged in old[1:] for node in merged.nodes]  # in an order that a restart does not change
+        for node in (*moved, *group.nodes):
             self._claim(situation, node)
         for merged in old[1:]:
             self._merge(merged, situation)

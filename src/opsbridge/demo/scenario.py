@@ -123,7 +123,11 @@ class _Timetable:
         ]
         if not bystanders:
             raise ScenarioError("the demo needs a virtual machine that no failure of it affects")
-        flapping = self.random.choice(bystanders)
+        # what depends on it must not suffer from the failures too: it would be anyone's guess which of them to blame
+        apart = [each for each in bystanders if not (dying | starving).intersection(self.graph.impacted(each))]
+        if not apart:
+            raise ScenarioError("the demo needs a virtual machine that shares no dependents with its failures")
+        flapping = self.random.choice(apart)
         self._flaps(flapping)
         unknown = self._unknown()
         self._noise(bystanders)

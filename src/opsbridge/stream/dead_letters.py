@@ -1,6 +1,6 @@
 """Dead letters: payloads that cannot be events, kept as they came, with the place and the reason in headers.
 
-The headers use Kafka Connect's suffixes under `__opsbridge.errors.`, so tools for such topics read them with one rename.
+The headers use Kafka Connect's suffixes under `__opsbridge.errors.`: tools for such topics read them with one rename.
 """
 
 from typing import Final
