@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,8 @@ from opsbridge.core.decisions import Outcome, Reject, Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, SIGNIFICANCES
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
-from opsbridge.core.roots import ALONE, NAT, UNREPORTED, Evidence
+from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.roots import ALONE, NAT, UNREPORTED, WEIGHT, Evidence
 from opsbridge.core.situations import TRANSITIONS
 from opsbridge.rules.conditions import _OPERATORS, FIELDS, LABELS
 from opsbridge.rules.model import MODELS, RuleDocument
@@ -368,7 +369,7 @@ GENERATED: Final = "<!-- generated: python tests/test_docs.py -->\n"
 
 def replayed(where: Path) -> str:
     """What the commands of the README's example print."""
-    (script,) = blocks(section("README.md", TRY), "sh")
+    *_, script = blocks(section("README.md", TRY), "sh")
     done = run(["bash", "-euo", "pipefail", "-c", script], where)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -388,40 +389,44 @@ def worked_example() -> str:
     """The page's example of root choice: one switch with its hosts, seen in three ways."""
     return "\n".join(
         [
-            f"With {ALONE / NAT:g} nats as the price of any failure, and {UNREPORTED / NAT:.1f} more for a monitored CI that sent",
-            "nothing: a switch `sw` with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. No topology says that `sw` is down;",
-            "it sent nothing.",
+            f"Any failure costs {ALONE / NAT:g} nats, and a monitored CI that sent nothing {UNREPORTED / NAT:.1f} more. There is a switch `sw`",
+            "with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. The switch sends nothing.",
             "",
-            "Three of three hosts and the shop alert:",
-            "",
-            *_weighed(hosts=3, alerting=["h1", "h2", "h3", "shop"]),
-            "",
-            "The same, with nine more hosts that are silent:",
-            "",
-            *_weighed(hosts=12, alerting=["h1", "h2", "h3", "shop"]),
-            "",
-            "Eleven of these twelve hosts and the shop:",
-            "",
-            *_weighed(hosts=12, alerting=[*(f"h{number}" for number in range(1, 12)), "shop"]),
-            "",
+            *_weighed("Three of three hosts and the shop alert", 3, ["h1", "h2", "h3", "shop"]),
+            *_weighed("The same, with nine more hosts that are silent", 12, ["h1", "h2", "h3", "shop"]),
+            *_weighed("All of these twelve hosts but one, and the shop", 12, [*(f"h{n}" for n in range(1, 12)), "shop"]),
         ]
     )
 
 
-def _weighed(hosts: int, alerting: Iterable[str]) -> Iterator[str]:
+def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
+    """What speaks for and against each candidate, and what the core makes of it."""
     ids = ["sw", *(f"h{number}" for number in range(1, hosts + 1)), "shop"]
     numbers = {name: number for number, name in enumerate(ids)}
     edges = [(numbers[name], 0) for name in ids[1:-1]]
     graph = CIGraph([CI(id=name) for name in ids], [*edges, (numbers["shop"], numbers["h1"])])
     evidence = Evidence(graph)
     for at, name in enumerate(alerting):
-        evidence.add(numbers[name], int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000) + at)
-    yield "| candidate | CIs it explains | worth | cost | worth per cost |"
+        evidence.add(numbers[name], at)
+    yield f"{title}:"
+    yield ""
+    yield "| candidate | CIs it explains | worth | cost | worth - cost |"
     yield "| --- | --- | --- | --- | --- |"
     for name in ("sw", "h1", "h2", "shop"):
         node = numbers[name]
-        cost, ratio = evidence.cost(node), evidence.promise(node)
-        yield f"| `{name}` | {evidence.covers(node)} | {ratio * cost / NAT:.1f} | {cost / NAT:.1f} | {ratio:.2f} |"
+        hops = {other: at for other in alerting for at, level in enumerate(graph.upstream(numbers[other])) if node in level}
+        worth, cost = sum(WEIGHT[at] for at in hops.values()) * ALONE / 1000, evidence.cost(node)
+        yield f"| `{name}` | {len(hops)} | {worth / NAT:.1f} | {cost / NAT:.1f} | {(worth - cost) / NAT:+.1f} |"
+    yield ""
+    pipeline = Pipeline(graph, lambda _event, _ci: None)
+    reports = [
+        Report(name, datetime(2026, 1, 1, tzinfo=UTC), name, "Down", state="firing", severity="major") for name in alerting
+    ]
+    told = [*pipeline.advance(reports, 1 << 50), *pipeline.finish()]
+    incidents = [decision for decision in told if isinstance(decision, decisions.Incident)]
+    found = ", ".join(f"`{each.root.ci}` ({each.alerts} alerts)" for each in sorted(incidents, key=lambda one: -one.alerts))
+    yield f"Roots found: {found}."
+    yield ""
 
 
 def rewrite() -> None:
@@ -437,10 +442,10 @@ def rewrite() -> None:
     (ROOT / "docs/architecture.md").write_text(text[:before] + worked_example() + text[after:], encoding="utf-8")
 
 
-if __name__ == "__main__":
-    rewrite()
-
-
 def test_the_shipped_estate_is_the_one_that_the_readme_speaks_of() -> None:
     graph = load_topology([ROOT / "topology"]).graph
     assert f"{len(graph)} CIs" in page("README.md")
+
+
+if __name__ == "__main__":
+    rewrite()

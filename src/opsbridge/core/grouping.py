@@ -77,13 +77,30 @@ class Grouping:
         return self._groups
 
     def _offer(self, candidate: Node) -> None:
-        worth, nodes, held = self._worth(candidate)
-        # A single CI needs no other explanation than itself.
-        if len(nodes) + len(held) > 1 and worth > (cost := self._evidence.cost(candidate)):
+        nodes, held = self._behind.get(candidate, ()), self._held(candidate)
+        if len(nodes) + len(held) < 2:
+            return  # a single CI needs no other explanation than itself
+        cost = self._evidence.cost(candidate)
+        if ALONE * len(nodes) + sum(holder.cost for holder in held) <= cost:
+            return  # not even if it were right beside all of them
+        worth = self._worth(candidate, held)[0]
+        if worth > cost:
             heappush(self._heap, (self._evidence.rank(candidate, worth / cost), candidate))
 
-    def _worth(self, root: Node) -> tuple[int, list[Node], list[Group | LiveSituation]]:
-        """What the candidate saves, the unexplained CIs behind it, and the holders whose CIs are all behind it."""
+    def _held(self, root: Node) -> list[Group | LiveSituation]:
+        """Everything whose CIs all depend on the candidate, and what has it as root already."""
+        gone = self._gone
+        held: list[Group | LiveSituation] = [
+            situation for name, situation in self._covering.get(root, {}).items() if name not in gone
+        ]
+        own = self._rooted.get(root)
+        if own is not None and own.state.id not in gone and root not in own.common:
+            held.append(own)
+        held += [group for group in self._groups if root in group.common or group.root == root]
+        return held
+
+    def _worth(self, root: Node, held: list[Group | LiveSituation]) -> tuple[int, list[Node]]:
+        """What the candidate saves, and the unexplained CIs that depend on it."""
         nodes: list[Node] = []
         worth = 0
         for weight, node in self._behind.get(root, ()):
@@ -91,15 +108,8 @@ class Grouping:
                 nodes.append(node)
                 worth += weight
         worth *= ALONE // 1000
-        held: list[Group | LiveSituation] = [
-            situation for situation in self._covering.get(root, {}).values() if situation.state.id not in self._gone
-        ]
-        own = self._rooted.get(root)
-        if own is not None and own.state.id not in self._gone and own not in held:
-            held.append(own)
-        held += [group for group in self._groups if root in group.common or group.root == root]
         worth += sum(holder.cost * self._nearness(root, holder.root) for holder in held) // 1000
-        return worth, nodes, held
+        return worth, nodes
 
     def _nearness(self, root: Node, replaced: Node) -> int:
         """Of two roots that explain the same, the nearer is better: the weight of the replaced root's distance."""
@@ -111,7 +121,8 @@ class Grouping:
     def _consider(self, root: Node, rank: Rank) -> None:
         """Take the candidate if it still saves more than it costs and nothing else saves more per cost."""
         evidence = self._evidence
-        worth, nodes, held = self._worth(root)
+        held = self._held(root)
+        worth, nodes = self._worth(root, held)
         cost = evidence.cost(root)
         if worth <= cost or not (nodes or any(holder.root != root for holder in held)):
             return

@@ -4,13 +4,13 @@ Stateless: the same report gives the same answer anywhere, so any worker may do 
 Rules are asked for firing events only: the creation of an alert may be withheld, its resolution never is.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from opsbridge.core.decisions import Reject, Rejected, Withheld
-from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Judge, default_fingerprint
+from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Judge, Verdict
 from opsbridge.core.graph import CIGraph, unknown_ci
 
 MAX_FUTURE_MS: Final = 600_000
@@ -40,6 +40,8 @@ class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
     fingerprint: _Name | None = None
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SEVERITY_OF: Final[dict[str | None, int]] = {None: -1, **SEVERITY_NUMBER}
 _INFORMATIONAL: Final = Withheld("informational", "severity")
 _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a severity - at `$.severity`")
 
@@ -47,53 +49,51 @@ _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a sev
 class Intake:
     """The graph and rules that every report is held against."""
 
-    __slots__ = ("_graph", "_judge", "_numbers")
+    __slots__ = ("_cis", "_judge", "_numbers")
 
     def __init__(self, graph: CIGraph, judge: Judge) -> None:
-        self._graph = graph
+        self._cis = graph.cis
         self._numbers = graph.numbers
         self._judge = judge
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
-        time = int(report.time.timestamp() * 1000 + 0.5)
-        if time > now + MAX_FUTURE_MS:
-            return Rejected(Reject.TIME_IN_FUTURE, f"{report.time.isoformat()} is in the future - at `$.time`")
-        if time < OLDEST_MS:
-            return Rejected(Reject.TIME_TOO_OLD, f"{report.time.isoformat()} is before 2000 - at `$.time`")
+        since = report.time - _EPOCH  # a third cheaper than `timestamp`, and exact
+        time = (since.days * 86_400 + since.seconds) * 1000 + (since.microseconds + 500) // 1000
+        if not OLDEST_MS <= time <= now + MAX_FUTURE_MS:
+            return _broken_clock(report.time, time)
         reference = report.ci
         number = self._numbers.get(reference)
-        item = unknown_ci(reference) if number is None else self._graph.cis[number]
-        firing = report.state == "firing"
-        if report.severity is not None:
-            severity = SEVERITY_NUMBER[report.severity]
-        elif firing:
+        item = unknown_ci(reference) if number is None else self._cis[number]
+        ci, class_ = item.id, report.class_
+        fingerprint = report.fingerprint or f"{ci}\x1f{class_}"  # `default_fingerprint`, without the call
+        severity = _SEVERITY_OF[report.severity]
+        known = number is not None
+        source, summary, labels = report.source, report.summary, report.labels
+        if report.state != "firing":
+            return Event(
+                report.id, time, ci, class_, max(severity, 0), False, fingerprint, known, source, summary, labels
+            )
+        if severity < 0:
             return _NO_SEVERITY
-        else:
-            severity = 0
-        event = Event(
-            report.id,
-            time,
-            item.id,
-            report.class_,
-            severity,
-            firing,
-            report.fingerprint or default_fingerprint(item.id, report.class_),
-            number is not None,
-            report.source,
-            report.summary,
-            report.labels,
-        )
-        return self._judged(event, number) if firing else event
+        event = Event(report.id, time, ci, class_, severity, True, fingerprint, known, source, summary, labels)
+        verdict = self._judge(event, item)
+        if verdict is not None:
+            return _judged(event, verdict)
+        return event if DEFAULT_SIGNIFICANCE[severity] != INFORMATIONAL else _INFORMATIONAL
 
-    def _judged(self, event: Event, number: int | None) -> Event | Withheld:
-        verdict = self._judge(event, unknown_ci(event.ci) if number is None else self._graph.cis[number])
-        if verdict is None:
-            return event if DEFAULT_SIGNIFICANCE[event.severity] != INFORMATIONAL else _INFORMATIONAL
-        if verdict.drop:
-            return Withheld("suppressed", verdict.rule)
-        severity = event.severity if verdict.severity is None else verdict.severity
-        significance = DEFAULT_SIGNIFICANCE[severity] if verdict.significance is None else verdict.significance
-        if significance == INFORMATIONAL:
-            return Withheld("informational", verdict.rule)
-        return msgspec.structs.replace(event, severity=severity, rule=verdict.rule)
+
+def _broken_clock(moment: datetime, time: int) -> Rejected:
+    if time < OLDEST_MS:
+        return Rejected(Reject.TIME_TOO_OLD, f"{moment.isoformat()} is before 2000 - at `$.time`")
+    return Rejected(Reject.TIME_IN_FUTURE, f"{moment.isoformat()} is in the future - at `$.time`")
+
+
+def _judged(event: Event, verdict: Verdict) -> Event | Withheld:
+    if verdict.drop:
+        return Withheld("suppressed", verdict.rule)
+    severity = event.severity if verdict.severity is None else verdict.severity
+    significance = DEFAULT_SIGNIFICANCE[severity] if verdict.significance is None else verdict.significance
+    if significance == INFORMATIONAL:
+        return Withheld("informational", verdict.rule)
+    return msgspec.structs.replace(event, severity=severity, rule=verdict.rule)

@@ -62,8 +62,8 @@ class Accounts:
 
     def heard(self, heard: Heard) -> None:
         """Events that the first level heard. A resolution that waited in vain moves from its alert to `expired`."""
-        for outcome in heard.outcomes:
-            self.places["alert", outcome] += 1
+        for outcome, events in Counter(heard.outcomes).items():
+            self.places["alert", outcome] += events
         self.expired(heard.expired)
 
     def expired(self, expired: Iterable[Expired]) -> None:
@@ -100,7 +100,7 @@ class Pipeline:
         read = 0
         for report in reports:
             read += 1
-            answer = report if isinstance(report, Rejected) else accept(report, now)
+            answer = accept(report, now) if isinstance(report, Report) else report
             if isinstance(answer, Event):
                 events.append(answer)
             else:

@@ -1,23 +1,28 @@
 """Rules to one generated Python function, the judge, whose cost does not grow with rules that cannot match.
 
 Every rule is a bit. For each field that any rule looks at, a table gives the bits of the rules that the event's value
-leaves possible; the judge reads each such field once and intersects these bits, stopping when none is left. The lowest
-bit left is the first rule that matches: filters come before classifications, each in the order of their files. Tables
-remember values; at a new one, and at every summary, what is not plain equality (`glob`, `not`) is tested rule by rule.
+leaves possible; the judge intersects these bits, stopping when none is left. What is asked of a CI is one table, and so
+is which labels an event has at all. The lowest bit left is the first rule that matches: filters come before
+classifications, each in the order of their files. Tables remember; at a value that is new, and at every summary, what
+is not plain equality (`glob`, `not`) is tested rule by rule.
 The core asks the judge for firing events only: creation may be withheld, a resolution never is.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, cast
 
 from opsbridge.core.event import Judge
+from opsbridge.core.graph import CI
 from opsbridge.rules.conditions import FIELDS, LABELS, Condition, Value
 from opsbridge.rules.load import Rule
 
 REMEMBERED: Final = 65_536
 """How many values a table remembers before it starts anew: memory stays bounded whatever the events bring."""
+
+REMEMBERED_LABELS: Final = 64
+"""An event with more labels than this is looked at anew each time, for the same reason."""
 
 UNREMEMBERED: Final = frozenset({"summary", "fingerprint"})
 """Fields whose values hardly come twice: asked last, and only about the rules still possible."""
@@ -71,6 +76,53 @@ class _Possible(dict[Value, int]):
         return bits
 
 
+class _OfCI(dict[str, tuple[CI, int]]):
+    """What an event's `ci` and the CI's attributes leave possible, by the event's `ci`.
+
+    A CI is told from another of the same name, as a reload may bring it: an entry counts only for its own.
+    """
+
+    def __init__(self, tables: Iterable[tuple[Callable[[str, CI], Value], _Possible]]) -> None:
+        super().__init__()
+        self._tables = tuple(tables)
+
+    def find(self, name: str, ci: CI) -> int:
+        """The rules that are left possible, asked when `get` had no entry for this very object."""
+        known = self.get(name)
+        if known is not None and known[0] == ci:
+            return known[1]
+        if len(self) >= REMEMBERED:
+            self.clear()
+        bits = -1
+        for read, table in self._tables:
+            bits &= table.narrow(-1, read(name, ci))
+        self[name] = ci, bits
+        return bits
+
+
+_Asked = tuple[tuple[str, _Possible], ...]
+
+
+class _OfLabels(dict[tuple[str, ...], tuple[int, _Asked]]):
+    """By an event's label names: what the labels that it does not have leave possible, and which of its to look at."""
+
+    def __init__(self, tables: dict[str, _Possible]) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def __missing__(self, names: tuple[str, ...]) -> tuple[int, _Asked]:
+        bits = -1
+        for name, table in self._tables.items():
+            if name not in names:
+                bits &= table[None]
+        found = bits, tuple((name, self._tables[name]) for name in names if name in self._tables)
+        if len(names) <= REMEMBERED_LABELS:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[names] = found
+        return found
+
+
 _JUDGE: Final = """\
 def judge(event, ci):
     possible = every
@@ -82,6 +134,25 @@ def judge(event, ci):
             verdict = verdicts[(possible & -possible).bit_length() - 1]
     return verdict
 """
+_OF_CI: Final = """\
+known = of_ci.get(event.ci)
+    possible &= known[1] if known is not None and known[0] is ci else of_ci.find(event.ci, ci)"""
+_OF_LABELS: Final = """\
+labels = event.labels
+    left, asked = of_labels[tuple(labels)]
+    possible &= left
+    for name, table in asked:
+        possible &= table[labels[name]]"""
+_READ_CI: Final[dict[str, Callable[[str, CI], Value]]] = {
+    "ci": lambda name, _: name,
+    "ci.type": lambda _, ci: ci.type,
+    "ci.owner": lambda _, ci: ci.owner,
+    "ci.environment": lambda _, ci: ci.environment,
+    "ci.site": lambda _, ci: ci.site,
+    "ci.tier": lambda _, ci: ci.tier,
+}
+"""What is asked of the CI, and how it is read."""
+
 _SILENT: Final = """\
 def judge(event, ci):
     return None
@@ -98,16 +169,24 @@ def compile_rules(rules: Iterable[Rule]) -> RuleSet:
         "every": sum(bit for bit, _ in numbered),
         "classify": sum(bit for bit, rule in numbered if rule.kind == "classify"),
     }
-    steps = []
-    for number, field in enumerate(sorted({field for rule in rules for field in rule.match}, key=_turn)):
-        namespace[f"table{number}"] = _Possible((bit, rule.match.get(field)) for bit, rule in numbered)
-        namespace[f"label{number}"] = field.removeprefix(LABELS)
-        value = FIELDS[field][0] if field in FIELDS else f"event.labels.get(label{number})"
-        if field in UNREMEMBERED:
-            steps.append(f"possible = table{number}.narrow(possible, {value})")
+    fields = sorted({field for rule in rules for field in rule.match}, key=_turn)
+    tables = {field: _Possible((bit, rule.match.get(field)) for bit, rule in numbered) for field in fields}
+    namespace["of_ci"] = _OfCI((_READ_CI[field], table) for field, table in tables.items() if field in _READ_CI)
+    namespace["of_labels"] = _OfLabels(
+        {field.removeprefix(LABELS): table for field, table in tables.items() if field.startswith(LABELS)}
+    )
+    steps: dict[str, None] = {}  # in order, each once
+    for number, field in enumerate(fields):
+        namespace[f"table{number}"] = tables[field]
+        if field in _READ_CI:
+            step = _OF_CI
+        elif field.startswith(LABELS):
+            step = _OF_LABELS
+        elif field in UNREMEMBERED:
+            step = f"possible = table{number}.narrow(possible, {FIELDS[field][0]})"
         else:
-            steps.append(f"possible &= table{number}[{value}]")
-        steps.append("if not possible:\n        return None")
+            step = f"possible &= table{number}[{FIELDS[field][0]}]"
+        steps[step + "\n    if not possible:\n        return None"] = None
     source = _JUDGE.format(narrowing="\n    ".join(steps)) if rules else _SILENT
     exec(compile(source, "<rules>", "exec"), namespace)  # noqa: S102 - made of the constants above, see RuleSet.source
     digest = hashlib.blake2b("\n".join(rule.text for rule in rules).encode(), digest_size=8).hexdigest()
