@@ -100,7 +100,8 @@ class Worker:
                 pass
 
     async def _get(self, path: str) -> str:
-        await asyncio.wait({self._address, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [self._address, self._reading]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         assert self._address.done(), self.errors
         try:
             return await asyncio.to_thread(_get, self._address.result() + path)

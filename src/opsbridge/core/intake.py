@@ -4,7 +4,7 @@ Stateless: the same report gives the same answer anywhere, so any worker may do 
 Rules are asked for firing events only: the creation of an alert may be withheld, its resolution never is.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -40,8 +40,7 @@ class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
     fingerprint: _Name | None = None
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SEVERITY_OF: Final[dict[str | None, int]] = {None: -1, **SEVERITY_NUMBER}
+_SEVERITY_OF: Final[dict[str | None, int]] = {None: -1} | SEVERITY_NUMBER
 _INFORMATIONAL: Final = Withheld("informational", "severity")
 _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a severity - at `$.severity`")
 
@@ -58,25 +57,34 @@ class Intake:
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
-        since = report.time - _EPOCH  # a third cheaper than `timestamp`, and exact
-        time = (since.days * 86_400 + since.seconds) * 1000 + (since.microseconds + 500) // 1000
+        time = int(report.time.timestamp() * 1000 + 0.5)
         if not OLDEST_MS <= time <= now + MAX_FUTURE_MS:
             return _broken_clock(report.time, time)
         reference = report.ci
         number = self._numbers.get(reference)
         item = unknown_ci(reference) if number is None else self._cis[number]
         ci, class_ = item.id, report.class_
-        fingerprint = report.fingerprint or f"{ci}\x1f{class_}"  # `default_fingerprint`, without the call
+        firing = report.state == "firing"
         severity = _SEVERITY_OF[report.severity]
-        known = number is not None
-        source, summary, labels = report.source, report.summary, report.labels
-        if report.state != "firing":
-            return Event(
-                report.id, time, ci, class_, max(severity, 0), False, fingerprint, known, source, summary, labels
-            )
         if severity < 0:
-            return _NO_SEVERITY
-        event = Event(report.id, time, ci, class_, severity, True, fingerprint, known, source, summary, labels)
+            if firing:
+                return _NO_SEVERITY
+            severity = 0
+        event = Event(
+            report.id,
+            time,
+            ci,
+            class_,
+            severity,
+            firing,
+            report.fingerprint or f"{ci}\x1f{class_}",  # `default_fingerprint`, without the call
+            number is not None,
+            report.source,
+            report.summary,
+            report.labels,
+        )
+        if not firing:
+            return event
         verdict = self._judge(event, item)
         if verdict is not None:
             return _judged(event, verdict)

@@ -11,6 +11,7 @@ The core asks the judge for firing events only: creation may be withheld, a reso
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, cast
 
 from opsbridge.core.event import Judge
@@ -38,6 +39,10 @@ class RuleSet:
     """The same for the same rules in the same order; comments and layout do not count."""
     source: str
     """The judge's generated code; nothing that a rule file says is in it."""
+
+
+_CI: Final = "ci"
+_OF_A_CI: Final = "ci."
 
 
 class _Possible(dict[Value, int]):
@@ -82,9 +87,11 @@ class _OfCI(dict[str, tuple[CI, int]]):
     A CI is told from another of the same name, as a reload may bring it: an entry counts only for its own.
     """
 
-    def __init__(self, tables: Iterable[tuple[Callable[[str, CI], Value], _Possible]]) -> None:
+    def __init__(self, names: _Possible, attributes: Iterable[tuple[Callable[[CI], Value], _Possible]]) -> None:
         super().__init__()
-        self._tables = tuple(tables)
+        self._names = names
+        self._attributes = tuple(attributes)
+        self._same: dict[int, int] = {}  # one object for equal bits: memory, and what the processor has to fetch
 
     def find(self, name: str, ci: CI) -> int:
         """The rules that are left possible, asked when `get` had no entry for this very object."""
@@ -93,9 +100,12 @@ class _OfCI(dict[str, tuple[CI, int]]):
             return known[1]
         if len(self) >= REMEMBERED:
             self.clear()
+            self._same.clear()
         bits = -1
-        for read, table in self._tables:
-            bits &= table.narrow(-1, read(name, ci))
+        for read, table in self._attributes:
+            bits &= table[read(ci)]
+        bits = self._names.narrow(bits, name)
+        bits = self._same.setdefault(bits, bits)
         self[name] = ci, bits
         return bits
 
@@ -143,16 +153,6 @@ labels = event.labels
     possible &= left
     for name, table in asked:
         possible &= table[labels[name]]"""
-_READ_CI: Final[dict[str, Callable[[str, CI], Value]]] = {
-    "ci": lambda name, _: name,
-    "ci.type": lambda _, ci: ci.type,
-    "ci.owner": lambda _, ci: ci.owner,
-    "ci.environment": lambda _, ci: ci.environment,
-    "ci.site": lambda _, ci: ci.site,
-    "ci.tier": lambda _, ci: ci.tier,
-}
-"""What is asked of the CI, and how it is read."""
-
 _SILENT: Final = """\
 def judge(event, ci):
     return None
@@ -171,14 +171,21 @@ def compile_rules(rules: Iterable[Rule]) -> RuleSet:
     }
     fields = sorted({field for rule in rules for field in rule.match}, key=_turn)
     tables = {field: _Possible((bit, rule.match.get(field)) for bit, rule in numbered) for field in fields}
-    namespace["of_ci"] = _OfCI((_READ_CI[field], table) for field, table in tables.items() if field in _READ_CI)
+    namespace["of_ci"] = _OfCI(
+        _Possible((bit, rule.match.get(_CI)) for bit, rule in numbered),
+        (
+            (attrgetter(field.removeprefix(_OF_A_CI)), table)
+            for field, table in tables.items()
+            if field.startswith(_OF_A_CI)
+        ),
+    )
     namespace["of_labels"] = _OfLabels(
         {field.removeprefix(LABELS): table for field, table in tables.items() if field.startswith(LABELS)}
     )
     steps: dict[str, None] = {}  # in order, each once
     for number, field in enumerate(fields):
         namespace[f"table{number}"] = tables[field]
-        if field in _READ_CI:
+        if field == _CI or field.startswith(_OF_A_CI):
             step = _OF_CI
         elif field.startswith(LABELS):
             step = _OF_LABELS

@@ -26,8 +26,13 @@ def decode(payload: bytes | None) -> Report | Rejected:
     try:
         return _decode(payload)
     except msgspec.ValidationError as error:
-        return Rejected(Reject.INVALID_FIELD, str(error))
+        return Rejected(Reject.INVALID_FIELD, _shortened(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Rejected(Reject.INVALID_JSON, str(error))
+        return Rejected(Reject.INVALID_JSON, _shortened(str(error)))
     except RecursionError:
         return Rejected(Reject.INVALID_JSON, "nested too deeply")
+
+
+def _shortened(message: str) -> str:
+    """The message without the middle of a long value that it repeats; the place is at its end."""
+    return message if len(message) <= 400 else f"{message[:200]} ... {message[-180:]}"

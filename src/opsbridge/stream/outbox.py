@@ -31,7 +31,7 @@ RECORD_OVERHEAD = 40
 @lru_cache(maxsize=1 << 16)
 def _key_hash(key: bytes) -> int:
     """Kafka's default hash; cached because aiokafka computes it in Python and keys repeat."""
-    return int(murmur2(key)) & 0x7FFFFFFF  # type: ignore[no-untyped-call]
+    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 class _Batch(Protocol):
@@ -76,7 +76,7 @@ class BatchWriter:
         """Connect; raises `BrokerUnreachableError`."""
         producer = cast(
             "_Producer",
-            AIOKafkaProducer(  # type: ignore[no-untyped-call]
+            AIOKafkaProducer(
                 **client_options(self._kafka),
                 acks="all",
                 enable_idempotence=True,

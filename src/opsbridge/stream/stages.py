@@ -6,7 +6,7 @@ changed; it decides nothing. While a partition is quiet its event time moves on 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from zlib import crc32
 
@@ -36,6 +36,10 @@ TICK_SECONDS: Final = 0.5
 
 OFFSET_STEP: Final = 1 << 20
 """Positions of the events in a pack lie between the pack's offset times this and the next one's."""
+
+APPLIED: Final = b"\x00applied"
+"""The state entry that says up to which offset a partition's records have been applied. It is saved last: what it
+covers need not be recognised record by record, even where the alert has been forgotten since."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_update = msgspec.json.Decoder(SituationUpdate).decode
@@ -249,12 +253,23 @@ class Stages:
         expire: Callable[[int], None],
     ) -> None:
         """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
-        table.restore(lane.partition, stage.restore)
+        applied = -1
+
+        def of_the_stage(entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+            nonlocal applied
+            for key, value in entries:
+                if key == APPLIED:
+                    applied = int(value)
+                else:
+                    yield key, value
+
+        table.restore(lane.partition, lambda entries: stage.restore(of_the_stage(entries)))
         clock = _Clock(stage.now)
 
         async def settle() -> None:
             for key, value in stage.changes():
                 table.put(lane.partition, key, value)
+            table.put(lane.partition, APPLIED, b"%d" % applied)
             await lane.settle(outbox, table)
 
         async for work in lane:
@@ -265,7 +280,8 @@ class Stages:
                     await settle()
             else:
                 started = time.perf_counter()
-                hear(work.records)
+                hear([record for record in work.records if record.offset > applied])
+                applied = work.records[-1].offset
                 clock.heard(stage.now)
                 await settle()
                 self._metrics.batch(name, time.perf_counter() - started)

@@ -244,16 +244,16 @@ class _Cluster:
         admin = AIOKafkaAdminClient(**client_options(self._kafka))  # type: ignore[arg-type] # options by name
         try:
             async with asyncio.timeout(self._kafka.request_timeout):
-                await admin.start()  # type: ignore[no-untyped-call]
+                await admin.start()
         except (KafkaError, TimeoutError, OSError) as error:
-            await admin.close()  # type: ignore[no-untyped-call]
+            await admin.close()
             raise BrokerUnreachableError(f"no broker at {self._kafka.bootstrap_servers}: {error}") from error
         self._admin = admin
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._admin is not None:
-            await self._admin.close()  # type: ignore[no-untyped-call]
+            await self._admin.close()
 
     @property
     def _client(self) -> AIOKafkaAdminClient:
@@ -267,7 +267,7 @@ class _Cluster:
 
     async def read_by(self, group: str) -> set[str]:
         """The topics of which a consumer group has committed that it has read something."""
-        offsets = await self._client.list_consumer_group_offsets(group)  # type: ignore[no-untyped-call]
+        offsets = await self._client.list_consumer_group_offsets(group)
         return {tp.topic for tp, committed in offsets.items() if committed.offset > 0}
 
     async def create(self, topics: Iterable[Topic], counts: Mapping[str, int], replication: int) -> None:
@@ -291,10 +291,7 @@ class _Cluster:
 
     async def cleanup_policies(self, names: Iterable[str]) -> dict[str, str]:
         """The `cleanup.policy` of each topic; without those we may not describe."""
-        asked = [
-            ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})  # type: ignore[no-untyped-call]
-            for name in names
-        ]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None}) for name in names]
         if not asked:
             return {}
         policies: dict[str, str] = {}
@@ -308,6 +305,6 @@ class _Cluster:
 
 def _new_topic(topic: Topic, partitions: int, replication: int) -> NewTopic:
     configs = {"cleanup.policy": topic.entity.cleanup, **topic.entity.configs}
-    new = NewTopic(topic.name, partitions, 1, topic_configs=configs)  # type: ignore[no-untyped-call]
+    new = NewTopic(topic.name, partitions, 1, topic_configs=configs)
     new.replication_factor = replication  # not by argument: aiokafka refuses -1 there, which brokers understand
     return new
