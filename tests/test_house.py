@@ -31,7 +31,7 @@ INSIDE: dict[str, set[str]] = {
 
 KAFKA = frozenset({"faust", "mode", "aiokafka"})
 KAFKA_ROOMS = frozenset({"stream", "devbroker", "cli", "demo"})
-"""Only the stream speaks Faust; the demo is an outsider, a client of Kafka like the tools and the bridge that it plays."""
+"""Only the stream speaks Faust; the demo is an outsider, a client of Kafka like the tools and the bridge it plays."""
 
 
 def room_of(module: str) -> str:

@@ -95,9 +95,7 @@ class Probe:
         self.folded: dict[bytes, Count] = {}
         self._sequence = 0
         self._kafka = settings_for(servers, prefix).kafka
-        self._consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=servers, auto_offset_reset="earliest"
-        )
+        self._consumer: Any = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
         self._writer = BatchWriter(self._kafka)
 
     @property

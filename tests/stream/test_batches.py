@@ -6,6 +6,7 @@ A failure here after an upgrade of Faust means: read the part it names, compare 
 import hashlib
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import faust
 import pytest
@@ -41,7 +42,8 @@ async def app() -> WorkerApp:
 @pytest.fixture
 async def consumer(app: WorkerApp) -> BatchConsumer:
     app.consumer_generation_id = 7
-    app.topics._acking_topics.add("input")
+    conductor: Any = app.topics
+    conductor._acking_topics.add("input")
     found = app.consumer
     assert isinstance(found, BatchConsumer)
     return found

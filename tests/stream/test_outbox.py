@@ -30,9 +30,7 @@ async def writer(kafka: Kafka) -> AsyncIterator[BatchWriter]:
 
 @pytest.fixture
 async def read(kafka: Kafka) -> AsyncIterator[Read]:
-    consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
-    )
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
 
     async def everything(topic: str, partition: int) -> list["ConsumerRecord[bytes, bytes]"]:

@@ -4,7 +4,7 @@ Stateless: the same report gives the same answer anywhere, so any worker may do 
 Rules are asked for firing events only: the creation of an alert may be withheld, its resolution never is.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -40,6 +40,7 @@ class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
     fingerprint: _Name | None = None
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SEVERITY_OF: Final[dict[str | None, int]] = {None: -1} | SEVERITY_NUMBER
 _INFORMATIONAL: Final = Withheld("informational", "severity")
 _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a severity - at `$.severity`")
@@ -57,7 +58,8 @@ class Intake:
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
-        time = int(report.time.timestamp() * 1000 + 0.5)
+        since = report.time - _EPOCH  # a third cheaper than `timestamp`, and exact
+        time = (since.days * 86_400 + since.seconds) * 1000 + (since.microseconds + 500) // 1000
         if not OLDEST_MS <= time <= now + MAX_FUTURE_MS:
             return _broken_clock(report.time, time)
         reference = report.ci
