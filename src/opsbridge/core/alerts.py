@@ -63,13 +63,15 @@ class Heard(NamedTuple):
 class FirstLevel:
     """The alerts of one partition."""
 
-    __slots__ = ("_alerts", "_deadlines", "_dirty", "now")
+    __slots__ = ("_alerts", "_awaited", "_deadlines", "_dirty", "now")
 
     def __init__(self) -> None:
         self.now = 0
         self._alerts: dict[str, Alert] = {}
         self._dirty: dict[str, None] = {}
         self._deadlines: list[tuple[int, str]] = []
+        self._awaited: set[str] = set()
+        """The alerts with a deadline, one each: a flapping alert must not pile them up."""
 
     def __len__(self) -> int:
         return len(self._alerts)
@@ -80,17 +82,17 @@ class FirstLevel:
         `position` is the first event's place in the source, the next one's is one more. Places must rise for every
         fingerprint; an event at or below what its alert has applied is answered with REPEATED and changes nothing.
         """
-        alerts, dirty = self._alerts, self._dirty
+        alerts, dirty, deadlines = self._alerts, self._dirty, self._deadlines
         outcomes: list[Outcome] = []
         transitions: list[Transition] = []
         expired: list[Expired] = []
-        deadlines = self._deadlines
+        duplicate = Outcome.DUPLICATE
         for place, event in enumerate(events, position):
-            fingerprint = event.fingerprint
-            if event.time > self.now:
-                self.now = event.time
-                if deadlines and deadlines[0][0] <= event.time:
-                    expired += self.expire(event.time)
+            fingerprint, time = event.fingerprint, event.time
+            if time > self.now:
+                self.now = time
+                if deadlines and deadlines[0][0] <= time:
+                    expired += self.expire(time)
             alert = alerts.get(fingerprint)
             if alert is None:
                 alert = alerts[fingerprint] = Alert(
@@ -101,8 +103,14 @@ class FirstLevel:
                 continue
             alert.applied = place
             dirty[fingerprint] = None
-            hear = self._firing if event.firing else self._resolved
-            outcomes.append(hear(alert, event, transitions))
+            if not event.firing:
+                outcomes.append(self._resolved(alert, event, transitions))
+            elif alert.cleared < alert.fired <= time and event.severity == alert.severity:
+                alert.fired = time  # what `_firing` would do, for most events there are
+                alert.count += 1
+                outcomes.append(duplicate)
+            else:
+                outcomes.append(self._firing(alert, event, transitions))
         return Heard(outcomes, transitions, expired)
 
     def _firing(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
@@ -112,7 +120,7 @@ class FirstLevel:
             newer = time > alert.fired
             if newer:
                 alert.fired = time
-            elif time < alert.opened:
+            elif alert.cleared < time < alert.opened:
                 alert.opened = time
             if event.severity == alert.severity or not (
                 newer or (time == alert.fired and event.severity > alert.severity)
@@ -135,7 +143,7 @@ class FirstLevel:
         transitions.append(self._transition("opened", alert, event))
         if time <= alert.cleared:  # its resolution came first, and no longer waits
             transitions.append(self._transition("resolved", alert, event))
-            heappush(self._deadlines, (alert.cleared + FORGET_AFTER_MS, event.fingerprint))
+            self._await(event.fingerprint, alert)
         return Outcome.OPENED
 
     def _resolved(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
@@ -144,8 +152,8 @@ class FirstLevel:
         was_firing = alert.fired > alert.cleared
         if time > alert.cleared:
             alert.cleared = time
-            keep = WAIT_FOR_FIRING_MS if alert.fired == NEVER else FORGET_AFTER_MS
-            heappush(self._deadlines, (time + keep, event.fingerprint))
+            if alert.fired <= time:
+                self._await(event.fingerprint, alert)
         if alert.fired == NEVER:
             return Outcome.WAITING
         if not was_firing:
@@ -163,7 +171,7 @@ class FirstLevel:
             alert.ci,
             alert.class_,
             alert.severity,
-            max(event.time, alert.cleared) if resolved else event.time,
+            alert.cleared if resolved and alert.cleared > event.time else event.time,
             self.now,
             alert.opened,
             alert.occurrence,
@@ -184,18 +192,25 @@ class FirstLevel:
         self.now = max(self.now, now)
         expired = []
         while self._deadlines and self._deadlines[0][0] <= self.now:
-            deadline, fingerprint = heappop(self._deadlines)
-            alert = self._alerts.get(fingerprint)
-            if alert is None or alert.fired > alert.cleared:
+            _, fingerprint = heappop(self._deadlines)
+            self._awaited.discard(fingerprint)
+            alert = self._alerts[fingerprint]
+            if alert.fired > alert.cleared:
                 continue
-            waiting = alert.fired == NEVER
-            if alert.cleared + (WAIT_FOR_FIRING_MS if waiting else FORGET_AFTER_MS) != deadline:
-                continue  # resolved again since; a later deadline stands for it
-            if waiting:
+            if _ends(alert) > self.now:  # resolved again since
+                self._await(fingerprint, alert)
+                continue
+            if alert.fired == NEVER:
                 expired.append(Expired(fingerprint, alert.count))
             del self._alerts[fingerprint]
             self._dirty[fingerprint] = None
         return expired
+
+    def _await(self, fingerprint: str, alert: Alert) -> None:
+        """Look at this alert, which does not fire, when its time is over; its deadline only ever moves away."""
+        if fingerprint not in self._awaited:
+            self._awaited.add(fingerprint)
+            heappush(self._deadlines, (_ends(alert), fingerprint))
 
     def opener(self, fingerprint: str) -> str | None:
         """The id of the event that opened the alert's newest occurrence; None if no firing of it is known."""
@@ -219,8 +234,12 @@ class FirstLevel:
             self._alerts[fingerprint] = alert
             self.now = max(self.now, alert.fired, alert.cleared)
             if alert.cleared >= alert.fired:
-                keep = WAIT_FOR_FIRING_MS if alert.fired == NEVER else FORGET_AFTER_MS
-                heappush(self._deadlines, (alert.cleared + keep, fingerprint))
+                self._await(fingerprint, alert)
+
+
+def _ends(alert: Alert) -> int:
+    """When an alert that does not fire is forgotten, or its resolution given up as one without problem."""
+    return alert.cleared + (WAIT_FOR_FIRING_MS if alert.fired == NEVER else FORGET_AFTER_MS)
 
 
 def unknown_cis(transitions: Iterable[Transition]) -> list[Discrepancy]:

@@ -130,6 +130,11 @@ class WorkerApp(faust.App):
         assert isinstance(self.consumer, BatchConsumer)  # noqa: S101 # set by our transport
         return self.consumer
 
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record of this owned partition will get."""
+        tp = TP(topic, partition)
+        return (await self.consumer.highwaters(tp))[tp]
+
     # The one way to fail, and the one to stop.
 
     def fail(self, reason: BaseException) -> None:

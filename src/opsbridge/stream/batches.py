@@ -8,7 +8,7 @@ All this rests on internals of Faust 0.15, one contract test each (`tests/stream
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
 import aiokafka
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -21,7 +21,8 @@ from mode.threads import ServiceThread, WorkerThread
 FETCH_WAIT_MS = 100
 IDLE_FETCH_SECONDS = 0.2
 
-Records = Sequence["ConsumerRecord[bytes | None, bytes | None]"]
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
+Records = Sequence[Record]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ changed; it decides nothing. While a partition is quiet its event time moves on 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 from zlib import crc32
 
@@ -23,8 +24,10 @@ from opsbridge.core.second_level import SecondLevel
 from opsbridge.settings import TopicSettings
 from opsbridge.sources.canonical import decode
 from opsbridge.stream.app import WorkerApp
-from opsbridge.stream.batches import RecordBatch, Records
+from opsbridge.stream.batches import Record, RecordBatch, Records
+from opsbridge.stream.convoy import Convoy, stretches
 from opsbridge.stream.dead_letters import bury
+from opsbridge.stream.errors import RecoveryError
 from opsbridge.stream.lanes import Lane, Tick
 from opsbridge.stream.outbox import Outbox
 from opsbridge.stream.packing import decode_events, decode_transitions, packs
@@ -36,6 +39,9 @@ TICK_SECONDS: Final = 0.5
 
 OFFSET_STEP: Final = 1 << 20
 """Positions of the events in a pack lie between the pack's offset times this and the next one's."""
+
+UNTIL: Final = "until"
+"""Header of a pack of events: the latest event time in it or before it, in milliseconds."""
 
 APPLIED: Final = b"\x00applied"
 """The state entry that says up to which offset a partition's records have been applied. It is saved last: what it
@@ -91,6 +97,7 @@ class Stages:
         self._first_state = app.add_table("first-level", name("first-level-state"))
         self._second_state = app.add_table("second-level", name("second-level-state"))
         self._response_state = app.add_table("response", name("response-state"))
+        self._intake_convoy, self._first_convoy = Convoy(), Convoy()
         app.add_stage("intake", inputs(self._topics), self.intake)
         app.add_stage("first-level", [name("detected")], self.first_level, tick_seconds=TICK_SECONDS)
         app.add_stage("second-level", [name("alerts")], self.second_level, tick_seconds=TICK_SECONDS)
@@ -109,20 +116,24 @@ class Stages:
             if isinstance(batch, Tick):
                 continue
             started = time.perf_counter()
-            rejected = self._take_in(batch, outbox, partitions)
+            events, rejected = self._take_in(batch, outbox)
             self._metrics.batch("intake", time.perf_counter() - started)
+            for until, stretch in stretches(events, attrgetter("time")):
+                await self._intake_convoy.reach(lane.partition, until)
+                self._send_on(stretch, until, outbox, partitions)
+                await lane.settle(outbox)
+            self._intake_convoy.leave(lane.partition)
             await lane.settle(outbox)
             self._metrics.dead_letters(rejected)
 
-    def _take_in(self, batch: RecordBatch, outbox: Outbox, partitions: int) -> Counter[str]:
-        """Put what goes on and what is buried into the outbox; how many were rejected, by reason."""
+    def _take_in(self, batch: RecordBatch, outbox: Outbox) -> tuple[list[Event], Counter[str]]:
+        """The events that go on, and how many records were buried, by reason."""
         dead_letters = self._name("dead-letters")
         accept = self._intake.accept
         now = time.time_ns() // 1_000_000
-        by_partition: list[list[Event]] = [[] for _ in range(partitions)]
+        events: list[Event] = []
         rejected: Counter[str] = Counter()
         withheld: Counter[tuple[str, str]] = Counter()
-        newest = 0
         for record in batch.records:
             try:
                 report = decode(record.value)
@@ -130,24 +141,28 @@ class Stages:
             except Exception as error:  # noqa: BLE001 # one event must never stop a partition
                 answer = Rejected(Reject.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             if isinstance(answer, Event):
-                by_partition[crc32(answer.ci.encode()) % partitions].append(answer)
-                if answer.time > newest:
-                    newest = answer.time
+                events.append(answer)
             elif isinstance(answer, Withheld):
                 withheld[answer.place, answer.reason] += 1
             else:
                 rejected[answer.reason] += 1
                 bury(outbox, dead_letters, record, answer)
-        detected = self._name("detected")
-        for partition, events in enumerate(by_partition):
-            for pack in packs(events):
-                outbox.add(detected, None, pack, partition=partition)
         self._metrics.received(batch.topic, len(batch))
         self._metrics.rejected(rejected)
         self._metrics.withheld(withheld)
-        if newest:
-            self._metrics.newest_event(batch.topic, newest, now)
-        return rejected
+        if events:
+            self._metrics.newest_event(batch.topic, max(map(attrgetter("time"), events)), now)
+        return events, rejected
+
+    def _send_on(self, events: Iterable[Event], until: int, outbox: Outbox, partitions: int) -> None:
+        """Pack events by the partition of their CI; each pack says up to which event time it goes."""
+        detected, headers = self._name("detected"), [(UNTIL, b"%d" % until)]
+        by_partition: list[list[Event]] = [[] for _ in range(partitions)]
+        for event in events:
+            by_partition[crc32(event.ci.encode()) % partitions].append(event)
+        for partition, ours in enumerate(by_partition):
+            for pack in packs(ours):
+                outbox.add(detected, None, pack, partition=partition, headers=headers)
 
     # first level: events to alert transitions
 
@@ -173,7 +188,17 @@ class Stages:
             for over in expired:
                 self._metrics.expired(over.reason, over.events)
 
-        await self._work("first_level", lane, self._first_state, stage, outbox, hear, expire)
+        await self._work(
+            "first_level",
+            lane,
+            self._name("detected"),
+            self._first_state,
+            stage,
+            self._first_convoy,
+            outbox,
+            hear,
+            expire,
+        )
 
     def _tell_transitions(self, outbox: Outbox, transitions: Sequence[Transition]) -> None:
         alerts, discrepancies = self._name("alerts"), self._name("discrepancies")
@@ -215,7 +240,9 @@ class Stages:
         def expire(now: int) -> None:
             tell(stage.expire(now))
 
-        await self._work("second_level", lane, self._second_state, stage, outbox, hear, expire)
+        await self._work(
+            "second_level", lane, self._name("alerts"), self._second_state, stage, Convoy(), outbox, hear, expire
+        )
 
     # response: situations to incidents
 
@@ -238,7 +265,9 @@ class Stages:
         def expire(now: int) -> None:
             tell(stage.expire(now))
 
-        await self._work("response", lane, self._response_state, stage, outbox, hear, expire)
+        await self._work(
+            "response", lane, self._name("situations"), self._response_state, stage, Convoy(), outbox, hear, expire
+        )
 
     # what the stages with state have in common
 
@@ -246,8 +275,10 @@ class Stages:
         self,
         name: str,
         lane: Lane,
+        topic: str,
         table: StateTable,
         stage: Stage,
+        convoy: Convoy,
         outbox: Outbox,
         hear: Callable[[Records], None],
         expire: Callable[[int], None],
@@ -264,6 +295,11 @@ class Stages:
                     yield key, value
 
         table.restore(lane.partition, lambda entries: stage.restore(of_the_stage(entries)))
+        if applied >= (end := await self._app.end_offset(topic, lane.partition)):
+            raise RecoveryError(
+                f"state {table.name}[{lane.partition}] has applied offset {applied} of {topic}, which ends before "
+                f"{end}: the topic was made anew. Delete {table.changelog} with it, or restore the topic"
+            )
         clock = _Clock(stage.now)
 
         async def settle() -> None:
@@ -280,13 +316,21 @@ class Stages:
                     await settle()
             else:
                 started = time.perf_counter()
-                hear([record for record in work.records if record.offset > applied])
-                applied = work.records[-1].offset
-                clock.heard(stage.now)
-                await settle()
+                for until, records in stretches(work.records, _until):
+                    await convoy.reach(lane.partition, until)
+                    hear([record for record in records if record.offset > applied])
+                    applied = records[-1].offset
+                    clock.heard(stage.now)
+                    await settle()
+                convoy.leave(lane.partition)
                 self._metrics.batch(name, time.perf_counter() - started)
             self._metrics.state(name, lane.partition, len(stage))
         self._metrics.state(name, lane.partition, 0)
+
+
+def _until(record: Record) -> int:
+    """Up to which event time a pack of events goes; records of the other hops do not say, and are not held back."""
+    return next((int(value) for name, value in record.headers if name == UNTIL), 0)
 
 
 def inputs(topics: TopicSettings) -> list[str]:
