@@ -25,18 +25,19 @@ def test_stretches_keep_everything_in_order_and_are_cut_where_time_goes_on(times
 async def test_a_lane_that_is_ahead_waits_for_one_that_is_behind_and_has_work() -> None:
     convoy, log = Convoy(), []
 
-    async def lane(number: int, times: list[int]) -> None:
+    async def lane(number: int, times: list[int], turns: int) -> None:
         for time in times:
             await convoy.reach(number, time)
             log.append(time)
-            await asyncio.sleep(0)  # where a stage sends what it made of the stretch
+            for _ in range(turns):  # where a stage sends what it made of the stretch
+                await asyncio.sleep(0)
         convoy.leave(number)
 
     step = 4 * STEP_MS
     ahead, behind = [step * n for n in range(10)], [step * n + 1 for n in range(10)]
     async with asyncio.timeout(5), asyncio.TaskGroup() as lanes:
-        lanes.create_task(lane(1, ahead))
-        lanes.create_task(lane(2, behind))
+        lanes.create_task(lane(1, ahead, 1))
+        lanes.create_task(lane(2, behind, 5))
     assert sorted(log) == sorted(ahead + behind)
     assert [time // step for time in log] == sorted(time // step for time in log)
 
