@@ -192,12 +192,12 @@ class FirstLevel:
         self.now = max(self.now, now)
         expired = []
         while self._deadlines and self._deadlines[0][0] <= self.now:
-            _, fingerprint = heappop(self._deadlines)
+            deadline, fingerprint = heappop(self._deadlines)
             self._awaited.discard(fingerprint)
             alert = self._alerts[fingerprint]
             if alert.fired > alert.cleared:
                 continue
-            if _ends(alert) > self.now:  # resolved again since
+            if _ends(alert) != deadline:  # resolved again since; with its true time also where both are over: for order
                 self._await(fingerprint, alert)
                 continue
             if alert.fired == NEVER:

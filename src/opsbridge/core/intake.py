@@ -33,7 +33,7 @@ class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
     ci: _Name
     class_: _Name
     state: Literal["firing", "resolved"]
-    severity: Literal["critical", "major", "minor", "warning", "info"] | None = None
+    severity: Literal["info", "warning", "minor", "major", "critical"] | None = None
     source: str = ""
     summary: str = ""
     labels: dict[str, str] = {}
