@@ -177,7 +177,7 @@ class ApacheKafka:
             server.wait(_STOP_PATIENCE)
 
     def _format(self, cluster: str) -> None:
-        call = self._call("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+        call = self._call("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
         done = subprocess.run(call, capture_output=True, text=True, timeout=_START_PATIENCE, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"Apache Kafka could not format its storage:\n{done.stdout}{done.stderr}")
