@@ -24,7 +24,9 @@ demo: $(READY) ## half a minute of a storm: embedded broker, a real worker, inci
 
 test: $(READY) ## the tests; needs nothing but Python and pip
 	@echo "==> running the tests on the embedded broker"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 2 --ignore tests/live --ignore tests/stream
+	@echo "==> and those that run workers, one after the other: they kill them and watch the clock"
+	@$(BIN)/python -m pytest -q tests/live tests/stream
 
 check: $(READY) ## what CI asks first: ruff, mypy strict, the tests
 	@echo "==> ruff"

@@ -37,7 +37,7 @@ from opsbridge.topology.load import load_topology
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
 STAGE_INPUTS = ("events", "detected", "alerts", "situations")
-FAST = {"session_timeout": 1.0, "heartbeat_interval": 0.2, "request_timeout": 10.0, "delivery_timeout": 30.0}
+FAST = {"session_timeout": 3.0, "heartbeat_interval": 0.5, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
 Record = ConsumerRecord[bytes | None, bytes | None]
 _incident = msgspec.json.Decoder(Incident).decode

@@ -106,8 +106,11 @@ async def test_a_changelog_that_is_deleted_under_the_worker_ends_it(probe: Probe
         await client.delete_topics([probe.changelog])
     await probe.feed(1000)
     assert await worker.ended() == 1
-    assert f"error: stage counting, {probe.prefix}-in" in worker.errors
-    assert "were not acknowledged" in worker.errors
+    # Either a write to it fails, or a rebalance comes first and its recovery does.
+    unwritten = (
+        f"error: stage counting, {probe.prefix}-in" in worker.errors and "were not acknowledged" in worker.errors
+    )
+    assert unwritten or f"has topic {probe.changelog} as many partitions" in worker.errors, worker.errors
 
 
 async def test_a_broker_that_cannot_be_reached_is_told_so(unused_tcp_port: int) -> None:
