@@ -92,6 +92,22 @@ def test_checks_show_tables() -> None:
     assert "quiet" in result.stdout
 
 
+def test_classes_are_explained_by_your_rules_and_the_shipped() -> None:
+    Path("rules.yaml").write_text(
+        "version: 1\nrules:\n  - {id: own, kind: correlate, classes: ['jam*'], nature: cause, travels: nowhere}\n"
+    )
+    result = opsbridge("rules", "classes", "JamOfPaper", "HostDown", "what", "--rules", "rules.yaml", "-o", "json")
+    assert result.exit_code == 0, result.stderr
+    assert [tuple(each.values()) for each in json.loads(result.stdout)] == [
+        ("JamOfPaper", "cause", "nowhere", "own"),
+        ("HostDown", "symptom", "dependents", "shipped-down"),
+        ("what", "unknown", "dependents", ""),
+    ]
+    result = opsbridge("rules", "classes", "HostDown")
+    assert result.exit_code == 0, result.stderr
+    assert "shipped-down" in result.stdout
+
+
 def test_warnings_end_with_one() -> None:
     Path("estate.yaml").write_text("cis: []\n")
     result = opsbridge("topology", "check", "estate.yaml")

@@ -9,6 +9,7 @@ from opsbridge.rules import RuleError, compile_rules, load_rules
 TOP = "version: 1\nrules:\n"
 SLUG = "lower-case words joined by -, such as drop-test-hosts"
 SEVERITIES = "known are info, warning, minor, major, critical"
+UNKNOWN = "unknown field; known are"
 PATTERN = 'a pattern such as "web-*", or a list of them'
 FIELDS = "class, ci, source, severity, ci.type, ci.owner, ci.environment, ci.site, ci.tier, fingerprint, summary"
 
@@ -30,14 +31,17 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "rules not a list": ("version: 1\nrules: {id: a}\n", ["a.yaml:2:8: rules: must be a list, not a mapping"]),
     "rule not a mapping": (TOP + "  - drop\n", ["a.yaml:3:5: rules[0]: must be a mapping, not 'drop'"]),
-    "no kind": (TOP + "  - id: a-rule\n", ["a.yaml:3:5: rule a-rule: kind: is required; known are filter, classify"]),
+    "no kind": (
+        TOP + "  - id: a-rule\n",
+        ["a.yaml:3:5: rule a-rule: kind: is required; known are filter, classify, correlate"],
+    ),
     "misspelt kind": (
         TOP + "  - id: a-rule\n    kind: fliter\n",
         ["a.yaml:4:11: rule a-rule: kind: unknown kind 'fliter'; did you mean 'filter'?"],
     ),
     "kind not text": (
         TOP + "  - kind: [filter]\n",
-        ["a.yaml:3:11: rules[0]: kind: unknown kind a list; known are filter, classify"],
+        ["a.yaml:3:11: rules[0]: kind: unknown kind a list; known are filter, classify, correlate"],
     ),
     "no id, no action, no match": (
         TOP + "  - kind: filter\n",
@@ -166,6 +170,68 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "globs nested deeply": (
         drop("ci: {glob: " + "[" * 90 + "a" + "]" * 90 + "}"),
         [f"a.yaml:7:19: rule a-rule: match.ci.glob[0]: must be {PATTERN}, not a list"],
+    ),
+    "correlates nothing": (
+        TOP + "  - {id: a, kind: correlate, nature: cause}\n",
+        ["a.yaml:3:5: rule a: says nothing to correlate by: edges, join_by or classes"],
+    ),
+    "classes that mean nothing": (
+        TOP + "  - {id: a, kind: correlate, classes: [x]}\n",
+        ["a.yaml:3:5: rule a: sets neither nature nor travels"],
+    ),
+    "no classes": (
+        TOP + "  - {id: a, kind: correlate, classes: [], nature: cause}\n",
+        ["a.yaml:3:39: rule a: classes: is an empty list, which nothing matches"],
+    ),
+    "classes that are no list of words": (
+        TOP + "  - {id: a, kind: correlate, classes: [3, '-'], nature: cause}\n",
+        [
+            "a.yaml:3:40: rule a: classes[0]: must be text, not the number 3; put it in quotes",
+            "a.yaml:3:43: rule a: classes[1]: must have a letter, a digit or a * to match, not '-'",
+        ],
+    ),
+    "one class that is no list": (
+        TOP + "  - {id: a, kind: correlate, classes: disk_full, nature: cause}\n",
+        ["a.yaml:3:39: rule a: classes: must be a list, not 'disk_full'"],
+    ),
+    "unknown nature and direction": (
+        TOP + "  - {id: a, kind: correlate, classes: [x], nature: reason, travels: up}\n",
+        [
+            "a.yaml:3:52: rule a: nature: must be 'cause', 'symptom' or 'unknown', not 'reason'",
+            "a.yaml:3:69: rule a: travels: must be 'dependents', 'providers', 'both' or 'nowhere', not 'up'",
+        ],
+    ),
+    "correlation with a match": (
+        TOP + "  - {id: a, kind: correlate, classes: [x], travels: both, match: {}}\n",
+        [
+            f"a.yaml:3:59: rule a: match: {UNKNOWN} classes, description, id, kind, nature, title, travels",
+        ],
+    ),
+    "edges without strength": (
+        TOP + "  - {id: a, kind: correlate, edges: [calls]}\n",
+        ["a.yaml:3:5: rule a: strength: is required"],
+    ),
+    "an edge that fails by more than always": (
+        TOP + "  - {id: a, kind: correlate, edges: [calls], strength: 1.5}\n",
+        ["a.yaml:3:56: rule a: strength: must be a number above 0 and at most 1, not the number 1.5"],
+    ),
+    "edges and natures in one rule": (
+        TOP + "  - {id: a, kind: correlate, edges: [calls], strength: 1, nature: cause}\n",
+        [
+            "a.yaml:3:59: rule a: nature: unknown field; known are description, edges, id, kind, strength, title",
+        ],
+    ),
+    "strength in words": (
+        TOP + "  - {id: a, kind: correlate, edges: [calls], strength: strong}\n",
+        ["a.yaml:3:56: rule a: strength: must be a number above 0 and at most 1, not 'strong'"],
+    ),
+    "joined by what there is not": (
+        TOP + "  - {id: a, kind: correlate, join_by: label.service}\n",
+        ["a.yaml:3:39: rule a: join_by: unknown field; did you mean 'labels.service'?"],
+    ),
+    "joined by what is no text": (
+        TOP + "  - {id: a, kind: correlate, join_by: ci.tier}\n",
+        ["a.yaml:3:39: rule a: join_by: joins by text; this field is a whole number"],
     ),
     "two rules of one name": (
         TOP + "  - {id: a, kind: filter, action: drop, match: {ci: a}}\n  - {id: a, kind: filter}\n",

@@ -49,3 +49,17 @@ def test_the_shipped_rules(event: dict[str, object], ci: dict[str, object], expe
         outcome = "dropped" if verdict.drop else SIGNIFICANCES[verdict.significance or 0]
         said = (verdict.rule, outcome)
     assert said == expected
+
+
+def test_the_shipped_rules_for_correlation() -> None:
+    rules = compile_rules(load_rules([SHIPPED]).rules)
+    said = [rules.profiles(name) for name in ("PrinterJam", "OrdersMissing", "HostDown")]
+    assert [(profile.rule, profile.travels) for profile in said] == [
+        ("till-devices", "nowhere"),
+        ("orders-missing", "providers"),
+        ("shipped-down", "dependents"),
+    ]
+    assert rules.edge_strengths == {"calls": 0.3}
+    assert [(join.rule, join.covers("KubePodNotReady"), join.covers("HostDown")) for join in rules.joins] == [
+        ("containers-of-a-service", True, False)
+    ]

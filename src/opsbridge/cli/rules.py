@@ -1,4 +1,4 @@
-"""`opsbridge rules check`: whether rule files can be used, and what is in them in the order in which they are asked."""
+"""`opsbridge rules`: whether rule files can be used and what is in them, and what classes mean by them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -42,3 +42,32 @@ def check(
     say_findings(files.findings)
     if any(finding.level == "warning" for finding in files.findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def classes(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Classes, as events name them.")],
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", metavar="PATH", help="Your rules: a file or a directory.")
+    ] = None,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """Show what classes mean for cause and effect: `opsbridge rules classes DiskFull HostDown`.
+
+    The rules are yours and then the shipped ones; a class that no rule knows is of unknown nature.
+    """
+    from msgspec import to_builtins
+
+    from opsbridge.rules import RuleError, compile_rules, load_rules
+
+    try:
+        files = load_rules(rules or [])
+    except RuleError as error:
+        stop_at_errors(error, output)
+    profiles = compile_rules(files.rules).profiles
+    said = [{"class": name, **to_builtins(profiles(name))} for name in names]
+    if output is Format.JSON:
+        write_json(said)
+    else:
+        show_table(["class", "nature", "travels to", "rule"], [tuple(each.values()) for each in said])
+    say_findings(files.findings)

@@ -51,6 +51,12 @@ def field_kind(name: str) -> Kind | None:
     return FIELDS[name][1] if name in FIELDS else None
 
 
+def unknown_field(name: str) -> str:
+    """The complaint about a field that there is not."""
+    known = [*FIELDS, LABELS + (name.partition(".")[2] or "NAME")]
+    return f"unknown field{_known(name, known)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A test of one field's value; `only` has the values that pass if they can be counted, for the index."""
@@ -80,8 +86,7 @@ def parse_match(said: Mapping[str, object], complain: Complain) -> Match:
     for field, condition in said.items():
         kind = field_kind(field)
         if kind is None:
-            known = [*FIELDS, LABELS + (field.partition(".")[2] or "NAME")]
-            complain((field,), f"unknown field{_known(field, known)}", key=True)
+            complain((field,), unknown_field(field), key=True)
         else:
             match[field] = _condition(condition, kind, (field,), complain)
     if not said:

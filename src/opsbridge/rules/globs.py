@@ -21,6 +21,9 @@ def compile_glob(pattern: str) -> TextTest:
     if not middle:
         return lambda text: text == first
     last = middle.pop()
+    if len(middle) == 1 and not first and not last:
+        (piece,) = middle
+        return lambda text: piece in text
     shortest = len(first) + len(last)
     if not middle:
         return lambda text: len(text) >= shortest and text.startswith(first) and text.endswith(last)

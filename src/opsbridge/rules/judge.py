@@ -5,6 +5,7 @@ leaves possible; the judge intersects these bits, stopping when none is left. Wh
 is which labels an event has at all. The lowest bit left is the first rule that matches: filters come before
 classifications, each in the order of their files. Tables remember; at a value that is new, and at every summary, what
 is not plain equality (`glob`, `not`) is tested rule by rule.
+Rules of kind `correlate` are no part of it: `correlation` puts them together, and they travel in the same set.
 The core asks the judge for firing events only: creation may be withheld, a resolution never is.
 """
 
@@ -14,9 +15,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, cast
 
+from opsbridge.core.classes import Join, Profiles
 from opsbridge.core.event import Judge
 from opsbridge.core.graph import CI
 from opsbridge.rules.conditions import FIELDS, LABELS, Condition, Value
+from opsbridge.rules.correlation import put_together
+from opsbridge.rules.defaults import with_defaults
 from opsbridge.rules.load import Rule
 
 REMEMBERED: Final = 65_536
@@ -39,6 +43,12 @@ class RuleSet:
     """The same for the same rules in the same order; comments and layout do not count."""
     source: str
     """The judge's generated code; nothing that a rule file says is in it."""
+    profiles: Profiles
+    """What classes mean for correlation, by these rules and then by the shipped ones."""
+    edge_strengths: dict[str, float]
+    """How likely a failure passes an edge, by edge type; types that no rule names are missing."""
+    joins: tuple[Join, ...]
+    """By what to join alerts that no edge connects."""
 
 
 _CI: Final = "ci"
@@ -160,16 +170,20 @@ def judge(event, ci):
 
 
 def compile_rules(rules: Iterable[Rule]) -> RuleSet:
-    """The rule set of these rules; without rules, its judge has nothing to say about any event."""
+    """The rule set of these rules, completed by the shipped rules for correlation.
+
+    Without rules, its judge has nothing to say about any event.
+    """
     rules = tuple(rules)
-    filters_first = sorted(rules, key=lambda rule: rule.kind != "filter")
+    judging = [rule for rule in rules if rule.kind != "correlate"]
+    filters_first = sorted(judging, key=lambda rule: rule.kind != "filter")
     numbered = [(1 << number, rule) for number, rule in enumerate(filters_first)]
     namespace: dict[str, object] = {
         "verdicts": tuple(rule.verdict for _, rule in numbered),
         "every": sum(bit for bit, _ in numbered),
         "classify": sum(bit for bit, rule in numbered if rule.kind == "classify"),
     }
-    fields = sorted({field for rule in rules for field in rule.match}, key=_turn)
+    fields = sorted({field for rule in judging for field in rule.match}, key=_turn)
     tables = {field: _Possible((bit, rule.match.get(field)) for bit, rule in numbered) for field in fields}
     namespace["of_ci"] = _OfCI(
         _Possible((bit, rule.match.get(_CI)) for bit, rule in numbered),
@@ -194,10 +208,19 @@ def compile_rules(rules: Iterable[Rule]) -> RuleSet:
         else:
             step = f"possible &= table{number}[{FIELDS[field][0]}]"
         steps[step + "\n    if not possible:\n        return None"] = None
-    source = _JUDGE.format(narrowing="\n    ".join(steps)) if rules else _SILENT
+    source = _JUDGE.format(narrowing="\n    ".join(steps)) if judging else _SILENT
     exec(compile(source, "<rules>", "exec"), namespace)  # noqa: S102 - made of the constants above, see RuleSet.source
     digest = hashlib.blake2b("\n".join(rule.text for rule in rules).encode(), digest_size=8).hexdigest()
-    return RuleSet(rules, cast("Judge", namespace["judge"]), digest, source)
+    correlation = put_together(rule.ground for rule in with_defaults(rules) if rule.ground is not None)
+    return RuleSet(
+        rules,
+        cast("Judge", namespace["judge"]),
+        digest,
+        source,
+        correlation.profiles,
+        correlation.edge_strengths,
+        correlation.joins,
+    )
 
 
 def _turn(field: str) -> tuple[bool, int, str]:

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
+from opsbridge.core.classes import Nature, Profile, Travel
 from opsbridge.core.event import SEVERITY_NUMBER, SIGNIFICANCES, Verdict
 from opsbridge.documents import (
     Document,
@@ -27,8 +28,22 @@ from opsbridge.documents import (
     shown,
 )
 from opsbridge.documents.text import Loc
-from opsbridge.rules.conditions import Match, parse_match
-from opsbridge.rules.model import MODELS, PATTERNS, ClassifyRule, FilterRule, RuleDocument
+from opsbridge.rules.classes import any_of
+from opsbridge.rules.conditions import Complain, Match, parse_match
+from opsbridge.rules.correlation import ClassesMean, EdgesPass, Ground, join_by
+from opsbridge.rules.model import (
+    MODELS,
+    PATTERNS,
+    ClassifyRule,
+    ClassRule,
+    EdgeRule,
+    FilterRule,
+    JoinRule,
+    RuleDocument,
+    RuleModel,
+    model_of,
+    subjects,
+)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -42,15 +57,17 @@ class Rule:
     """A rule ready to be compiled."""
 
     id: str
-    kind: Literal["filter", "classify"]
+    kind: Literal["filter", "classify", "correlate"]
     match: Match
     verdict: Verdict | None
-    """What it says of an event that matches; None: a filter that keeps."""
+    """What it says of an event that matches; None: a filter that keeps, or a rule for correlation."""
     title: str = ""
     description: str = ""
     path: str = ""
     text: str = ""
     """The rule as canonical JSON, so that two loads can be compared."""
+    ground: Ground | None = None
+    """What a rule for correlation says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +109,45 @@ def _rule(document: Document, index: int, said: dict[str, object], faults: list[
         faults.append(_fault(document, (*where, "kind"), message))
         return None
 
-    def complain(loc: Loc, message: str, *, key: bool = False) -> None:
-        faults.append(_fault(document, ("rules", index, "match", *loc), message, key=key))
-
+    model = model_of(kind, said)
+    if model is None:
+        message = f"says nothing to correlate by: {', '.join(subjects(kind)[:-1])} or {subjects(kind)[-1]}"
+        faults.append(_fault(document, where, message))
+        return None
     before = len(faults)
-    conditions = said.get("match")
+    conditions = said.get("match") if "match" in model.model_fields else None
+    complain = _complaining(document, (*where, "match"), faults)
     match = parse_match(conditions, complain) if isinstance(conditions, dict) else {}
-    valid = _validated(MODELS[kind], document, where, said, faults)
+    valid = _validated(model, document, where, said, faults)
     return None if valid is None or len(faults) > before else _built(valid, match, document.path)
 
 
-def _built(valid: FilterRule | ClassifyRule, match: Match, path: str) -> Rule:
+def _complaining(document: Document, where: Loc, faults: list[Fault]) -> Complain:
+    def complain(loc: Loc, message: str, *, key: bool = False) -> None:
+        faults.append(_fault(document, (*where, *loc), message, key=key))
+
+    return complain
+
+
+def _built(valid: RuleModel, match: Match, path: str) -> Rule:
     text = msgspec.json.encode(valid.model_dump(), order="sorted").decode()
-    verdict: Verdict | None
-    if isinstance(valid, FilterRule):
-        verdict = Verdict(valid.id, drop=True) if valid.action == "drop" else None
-    else:
-        severity = None if valid.severity is None else SEVERITY_NUMBER[valid.severity]
-        significance = None if valid.significance is None else SIGNIFICANCES.index(valid.significance)
-        verdict = Verdict(valid.id, severity=severity, significance=significance)
-    return Rule(valid.id, valid.kind, match, verdict, valid.title, valid.description, path, text)
+    verdict: Verdict | None = None
+    ground: Ground | None = None
+    match valid:
+        case FilterRule():
+            verdict = Verdict(valid.id, drop=True) if valid.action == "drop" else None
+        case ClassifyRule():
+            severity = None if valid.severity is None else SEVERITY_NUMBER[valid.severity]
+            significance = None if valid.significance is None else SIGNIFICANCES.index(valid.significance)
+            verdict = Verdict(valid.id, severity=severity, significance=significance)
+        case ClassRule():
+            profile = Profile(Nature(valid.nature or "unknown"), Travel(valid.travels or "dependents"), valid.id)
+            ground = ClassesMean(any_of(valid.classes), profile)
+        case EdgeRule():
+            ground = EdgesPass(tuple(valid.edges), valid.strength)
+        case JoinRule():
+            ground = join_by(valid.id, valid.join_by, valid.classes)
+    return Rule(valid.id, valid.kind, match, verdict, valid.title, valid.description, path, text, ground)
 
 
 def _validated(model: type[_Model], document: Document, loc: Loc, value: object, faults: list[Fault]) -> _Model | None:
