@@ -7,6 +7,7 @@ import pytest
 from opsbridge.topology import TopologyError, load_topology
 
 TWO = "cis: [{id: db-01, aliases: [10.0.0.1]}, {id: web-01}]\n"
+WINDOW = "days and times like 'Mon-Fri 08:00-18:00' or 'Sat,Sun 10:00-12:00,22:00-02:00'"
 NAME = "a name: not empty, no blanks around it, no control characters"
 
 BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
@@ -157,6 +158,104 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
             "a.yaml:4:11: depends_on[1][1]: no CI has the id or alias 'DB-01'; did you mean 'db-01'?",
         ],
     ),
+    "mapping of a dependency": (
+        {
+            "a.yaml": TWO
+            + "---\ncis:\n  - id: c\n    depends_on:\n      - {on: db-O1, type: 1}\n      - {type: calls}\n"
+            "      - {on: web-01, undirected: true}\n      - {on: web-O1}\n"
+        },
+        [
+            "a.yaml:6:14: cis[0].depends_on[0].on: no CI has the id or alias 'db-O1'; did you mean 'db-01'?",
+            "a.yaml:6:27: cis[0].depends_on[0].type: must be text, not the number 1; put it in quotes",
+            "a.yaml:7:9: cis[0].depends_on[1].on: is required",
+            "a.yaml:8:22: cis[0].depends_on[2].undirected: unknown field; known are on, type",
+            "a.yaml:9:14: cis[0].depends_on[3].on: no CI has the id or alias 'web-O1'; did you mean 'web-01'?",
+        ],
+    ),
+    "mapping of a link": (
+        {
+            "a.yaml": TWO + "depends_on:\n  - {from: web-01, on: db-O1, undirected: true}\n  - {on: web-01}\n"
+            "  - {from: web-01, on: db-01, undirected: yes}\n  - {from: web-01, to: db-01}\n  - web-01\n"
+        },
+        [
+            "a.yaml:3:24: depends_on[0].on: no CI has the id or alias 'db-O1'; did you mean 'db-01'?",
+            "a.yaml:4:5: depends_on[1].from: is required",
+            "a.yaml:5:43: depends_on[2].undirected: must be true or false, not 'yes'",
+            "a.yaml:6:5: depends_on[3].on: is required",
+            "a.yaml:6:20: depends_on[3].to: unknown field; known are from, on, type, undirected",
+            "a.yaml:7:5: depends_on[4]: must be a list, not 'web-01'",
+        ],
+    ),
+    "groups that are no groups": (
+        {
+            "a.yaml": "cis:\n  - id: a\n    needs:\n      - {of: [b], at_leest: 1}\n      - {at_least: 1}\n"
+            "      - {of: b}\n      - {of: [{weight: 1}, {ci: b, wait: 2}, 3], at_least: one}\n"
+            "  - id: b\n    needs: [b]\n"
+        },
+        [
+            "a.yaml:4:19: cis[0].needs[0].at_leest: unknown field; did you mean 'at_least'?",
+            "a.yaml:5:9: cis[0].needs[1].of: is required",
+            "a.yaml:6:14: cis[0].needs[2].of: must be a list, not 'b'",
+            "a.yaml:7:15: cis[0].needs[3].of[0].ci: is required",
+            "a.yaml:7:36: cis[0].needs[3].of[1].wait: unknown field; known are ci, weight",
+            "a.yaml:7:46: cis[0].needs[3].of[2]: must be text, not the number 3; put it in quotes",
+            "a.yaml:7:60: cis[0].needs[3].at_least: must be a whole number, not 'one'",
+            "a.yaml:9:13: cis[1].needs[0]: must be a mapping, not 'b'",
+        ],
+    ),
+    "groups that cannot be": (
+        {
+            "a.yaml": "cis:\n  - {id: b, aliases: [B]}\n  - {id: c}\n  - id: a\n    needs:\n"
+            "      - {of: [b, c], at_least: 3}\n      - {of: [b, {ci: c, weight: 2}], at_least: 4}\n"
+            "      - {of: [b, c], at_least: 0}\n      - {of: [b, B]}\n      - {of: [b, {ci: b}]}\n"
+            "      - {of: [b, {ci: c, weight: 0}]}\n      - {of: [b, a]}\n      - {of: []}\n"
+            "      - {of: [d, c], at_least: 9}\n"
+        },
+        [
+            "a.yaml:6:32: cis[2].needs[0].at_least: must be from 1 to 2, the weight of the whole group, not 3",
+            "a.yaml:7:49: cis[2].needs[1].at_least: must be from 1 to 3, the weight of the whole group, not 4",
+            "a.yaml:8:32: cis[2].needs[2].at_least: must be from 1 to 2, the weight of the whole group, not 0",
+            "a.yaml:9:18: cis[2].needs[3].of[1]: 'B' is in this group already",
+            "a.yaml:10:23: cis[2].needs[4].of[1].ci: 'b' is in this group already",
+            "a.yaml:11:34: cis[2].needs[5].of[1].weight: must be at least 1, not 0",
+            "a.yaml:12:18: cis[2].needs[6].of[1]: 'a' cannot be in a group that it needs itself",
+            "a.yaml:13:14: cis[2].needs[7].of: must name at least one CI",
+            "a.yaml:14:15: cis[2].needs[8].of[0]: no CI has the id or alias 'd'",
+        ],
+    ),
+    "service time": (
+        {
+            "a.yaml": "cis:\n  - id: a\n"
+            "    service_time: [Mon-Fri 8-18, Mo 08:00-18:00, Mon 24:00-08:00, 'Mon, Tue 08:00-09:00']\n"
+            "  - id: b\n    service_time: Mon 08:00-18:00\n    time_zone: 1\n"
+        },
+        [
+            *(
+                f"a.yaml:3:{column}: cis[0].service_time[{number}]: must be {WINDOW}; it is {text!r}"
+                for number, (column, text) in enumerate(
+                    [
+                        (20, "Mon-Fri 8-18"),
+                        (34, "Mo 08:00-18:00"),
+                        (50, "Mon 24:00-08:00"),
+                        (67, "Mon, Tue 08:00-09:00"),
+                    ]
+                )
+            ),
+            "a.yaml:5:19: cis[1].service_time: must be a list, not 'Mon 08:00-18:00'",
+            "a.yaml:6:16: cis[1].time_zone: must be text, not the number 1; put it in quotes",
+        ],
+    ),
+    "service time that means nothing": (
+        {
+            "a.yaml": "cis:\n  - {id: a, service_time: [Mon 08:00-08:00], time_zone: europe/berlin}\n"
+            "  - {id: b, service_time: [Tue 08:00-09:00], time_zone: ../../etc/passwd}\n"
+        },
+        [
+            "a.yaml:2:28: cis[0].service_time[0]: '08:00-08:00' ends when it begins; a whole day is 00:00-24:00",
+            "a.yaml:2:57: cis[0].time_zone: there is no time zone 'europe/berlin'; did you mean 'Europe/Berlin'?",
+            "a.yaml:3:57: cis[1].time_zone: there is no time zone '../../etc/passwd'",
+        ],
+    ),
     "wrong value brought by a merge": (
         {"a.yaml": "cis:\n  - &base {id: a, tier: one}\n  - <<: *base\n    id: b\n"},
         [
@@ -232,6 +331,17 @@ ODD: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "self-dependency of an edge": (
         {"a.yaml": "cis: [{id: a}]\ndepends_on:\n  - [a, a]\n"},
         ["a.yaml:3:5: depends_on[0]: 'a' depends on itself; ignored"],
+    ),
+    "self-dependency of a mapping": (
+        {"a.yaml": "cis:\n  - id: a\n    depends_on: [{on: a}]\ndepends_on:\n  - {from: a, on: a, undirected: true}\n"},
+        [
+            "a.yaml:3:18: cis[0].depends_on[0]: 'a' depends on itself; ignored",
+            "a.yaml:5:5: depends_on[0]: 'a' depends on itself; ignored",
+        ],
+    ),
+    "time zone for nothing": (
+        {"a.yaml": "cis:\n  - {id: a, time_zone: UTC}\n"},
+        ["a.yaml:2:13: cis[0].time_zone: says nothing without service_time"],
     ),
     "alias said already": (
         {"a.yaml": "cis:\n  - id: a\n    aliases: [b, a, b]\n"},

@@ -9,6 +9,7 @@ from opsbridge.cli.output import Format
 
 if TYPE_CHECKING:
     from opsbridge.settings import Settings
+    from opsbridge.topology import DomainAttribute
 
 ConfigFile = Annotated[
     Path | None,
@@ -21,6 +22,10 @@ BootstrapServers = Annotated[
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; may be given more than once."),
+]
+DomainsBy = Annotated[
+    str | None,
+    typer.Option(metavar="ATTRIBUTE", help="What domains are made of: site, owner or environment; else connection."),
 ]
 OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
 
@@ -35,6 +40,20 @@ def settings_from(config: Path | None, bootstrap_servers: str | None, sets: list
     if bootstrap_servers is not None:
         _put(flags, ["kafka", "bootstrap_servers"], bootstrap_servers)
     return load_settings(config, **flags)
+
+
+def domain_attribute(domains_by: str | None) -> "DomainAttribute | None":
+    """What --domains-by names; raises `BadParameter` for what no domain can be made of."""
+    from opsbridge.topology import DOMAIN_ATTRIBUTES
+
+    for known in DOMAIN_ATTRIBUTES:
+        if domains_by == known:
+            return known
+    if domains_by is not None:
+        raise typer.BadParameter(
+            f"must be one of {', '.join(DOMAIN_ATTRIBUTES)}, not {domains_by!r}", param_hint="--domains-by"
+        )
+    return None
 
 
 def _parsed(text: str) -> tuple[list[str], str]:

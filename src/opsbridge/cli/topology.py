@@ -2,16 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from opsbridge.cli.findings import say_findings, stop_at_errors
-from opsbridge.cli.options import OutputFormat
+from opsbridge.cli.options import DomainsBy, OutputFormat, domain_attribute
 from opsbridge.cli.output import Format, show_table, write_json
 
 if TYPE_CHECKING:
     from opsbridge.topology import Analysis
+
+_SHOWN: Final = 20
+"""So many domains are listed."""
 
 app = typer.Typer(help="Look at topology files.", no_args_is_help=True)
 
@@ -24,6 +27,7 @@ def group() -> None:
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories of them.")],
+    domains_by: DomainsBy = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
     """Check topology files and show the estate: `opsbridge topology check topology/`.
@@ -33,7 +37,7 @@ def check(
     from opsbridge.topology import TopologyError, analyse, load_topology
 
     try:
-        topology = load_topology(paths)
+        topology = load_topology(paths, domain_attribute=domain_attribute(domains_by))
     except TopologyError as error:
         stop_at_errors(error, output)
     analysis = analyse(topology)
@@ -50,16 +54,26 @@ def _show(estate: "Analysis") -> None:
     rows = [
         ("CIs", estate.cis),
         ("dependencies", estate.edges),
+        ("of unknown direction", estate.undirected),
+        ("redundancy groups", estate.groups),
         ("aliases", estate.aliases),
         ("services", estate.services),
         ("not monitored", estate.unmonitored),
+        ("with a service time", estate.timed),
         ("correlation domains", len(estate.domains)),
+        ("backbone (shared by domains)", estate.backbone),
         ("cycles (legal: they fail as one)", len(estate.cycles)),
         ("orphans (correlated alone)", len(estate.orphans)),
     ]
     show_table(["estate", "#count"], rows)
     if estate.types:
         show_table(["type", "#CIs"], estate.types)
+    if any(kind for kind, _ in estate.edge_types):
+        rows = [(kind or "(none)", count) for kind, count in estate.edge_types]
+        show_table(["type of dependency", "#dependencies"], rows)
+    if len(estate.domains) > 1:
+        title = "Correlation domains" if len(estate.domains) <= _SHOWN else f"The {_SHOWN} largest correlation domains"
+        show_table(["domain", "#CIs"], estate.domains[:_SHOWN], title=title)
     if estate.top_providers:
         show_table(
             ["provider", "type", "#direct dependents", "#all dependents"],

@@ -31,14 +31,24 @@ class Analysis:
 
     cis: int
     edges: int
+    """Every (dependent, provider); an undirected dependency is two."""
+    undirected: int
+    groups: int
+    """Redundancy groups."""
     aliases: int
     services: int
     unmonitored: int
+    timed: int
+    """CIs with a service time."""
     types: tuple[tuple[str, int], ...]
+    edge_types: tuple[tuple[str, int], ...]
+    """Types of dependencies, each with how many are stated; "" if none is."""
     domains: tuple[tuple[str, int], ...]
-    """Connected components of more than one CI, each named after its smallest id, with its size."""
+    """Correlation domains of more than one CI, each with its size."""
+    backbone: int
+    """CIs that several domains share, or that are in none."""
     cycles: tuple[tuple[str, ...], ...]
-    """CIs that depend on each other, directly or not: legal, they fail as one."""
+    """CIs that depend on each other, directly or not, in a known direction: legal, they fail as one."""
     orphans: tuple[str, ...]
     """CIs without any edge: their alerts are correlated alone."""
     top_providers: tuple[Provider, ...]
@@ -50,20 +60,39 @@ def analyse(topology: Topology, *, top: int = 10) -> Analysis:
 
     graph = topology.graph
     digraph = topology.digraph()
+    orphans = sorted(networkx.isolates(digraph))
+    undirected = _peers(graph)
+    digraph.remove_edges_from((graph.cis[one].id, graph.cis[other].id) for one, other in undirected)
     cycles = (sorted(part) for part in networkx.strongly_connected_components(digraph) if len(part) > 1)
     domains = Counter(graph.domains)
     return Analysis(
         cis=len(graph),
-        edges=digraph.number_of_edges(),
+        edges=graph.edges,
+        undirected=sum((other, one) in undirected for one, other in undirected if one < other),
+        groups=sum(map(len, graph.groups)),
         aliases=len(topology.aliases),
         services=sum(ci.service for ci in graph.cis),
         unmonitored=sum(not ci.monitored for ci in graph.cis),
+        timed=len(graph.service_times),
         types=_by_size(Counter(ci.type for ci in graph.cis)),
+        edge_types=_by_size(Counter(topology.edge_types)),
         domains=_by_size(Counter({domain: size for domain, size in domains.items() if size > 1})),
+        backbone=sum(graph.backbone),
         cycles=tuple(sorted(map(tuple, cycles), key=lambda cycle: (-len(cycle), cycle))),
-        orphans=tuple(sorted(networkx.isolates(digraph))),
+        orphans=tuple(orphans),
         top_providers=_top_providers(graph, top),
     )
+
+
+def _peers(graph: CIGraph) -> set[tuple[int, int]]:
+    """The edges that are there only because a direction is not known, in either order."""
+    grouped = {
+        (number, member)
+        for number, groups in enumerate(graph.groups)
+        for group in groups
+        for member, _ in group.members
+    }
+    return {(one, other) for one, many in graph.optional.items() for other in many} - grouped
 
 
 def _by_size(counts: Counter[str]) -> tuple[tuple[str, int], ...]:

@@ -1,27 +1,24 @@
-"""Many documents, one graph: who is defined where, which names mean whom, and whether both ends of every edge exist.
+"""Many documents, one graph: who is defined where, which names mean whom, when each CI is in service.
 
 Nothing here reads files; the loader hands in validated documents (of a document that failed, what could be saved, so
-that one wrong field does not make every edge to that file's CIs look wrong too).
+that one wrong field does not make every edge to that file's CIs look wrong too). What depends on what is read in
+`links`, what is a domain in `domains`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from opsbridge.core.calendar import ServiceTime
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.documents import Document, Fault, Nearest, Spot, dotted
+from opsbridge.documents import Document, Fault, Spot, dotted
+from opsbridge.topology.domains import DomainAttribute, domains
+from opsbridge.topology.links import Stated, links
 from opsbridge.topology.model import SERVICE_TYPES, CIEntry
+from opsbridge.topology.service_time import in_order, minutes, time_zone
 
 _Definition = tuple[CIEntry, Document, int]
 """An entry, and where it stands: its document and its index there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What one document states; entries and edges keep their index in it, None where nothing could be saved."""
-
-    document: Document
-    cis: Sequence[CIEntry | None]
-    depends_on: Sequence[Sequence[str] | None]
 
 
 @dataclass(slots=True)
@@ -30,10 +27,18 @@ class Merged:
 
     graph: CIGraph
     aliases: dict[str, str]
+    edge_types: Counter[str]
+    """How many dependencies are stated of each type."""
     faults: list[Fault] = field(default_factory=list)
 
 
-def merge(stated: Sequence[Stated], *, complete: bool) -> Merged:
+def merge(
+    stated: Sequence[Stated],
+    *,
+    complete: bool,
+    edge_costs: Mapping[str, int],
+    domain_attribute: DomainAttribute | None = None,
+) -> Merged:
     """One graph of all documents, CIs numbered in the order of their ids: it does not matter which file says what.
 
     Unless `complete`, a file could not be parsed and unknown ends are not reported: they may be defined there.
@@ -44,9 +49,19 @@ def merge(stated: Sequence[Stated], *, complete: bool) -> Merged:
     numbers = {ci: number for number, ci in enumerate(ids)}
     aliases = {alias: numbers[ci] for alias, ci in _aliases(stated, entries, faults).items()}
     names = numbers | aliases
-    edges = list(_edges(stated, names, faults if complete else []))
-    graph = CIGraph([_ci(entries[ci][0]) for ci in ids], edges, aliases=aliases, domains=_domains(ids, edges))
-    return Merged(graph, {alias: ids[number] for alias, number in aliases.items()}, faults)
+    found = links(stated, names, edge_costs, faults if complete else [])
+    cis = [_ci(entries[ci][0]) for ci in ids]
+    split = domains(cis, list(found.pairs()), domain_attribute)
+    graph = CIGraph(
+        cis,
+        edges=found.edges,
+        groups=found.groups,
+        aliases=aliases,
+        domains=split.names,
+        backbone=split.backbone,
+        service_times={numbers[ci]: times for ci, times in _service_times(entries.values(), faults)},
+    )
+    return Merged(graph, {alias: ids[number] for alias, number in aliases.items()}, found.types, faults)
 
 
 def _ci(entry: CIEntry) -> CI:
@@ -110,53 +125,23 @@ def _aliases(stated: Sequence[Stated], entries: dict[str, _Definition], faults: 
     return aliases
 
 
-def _edges(stated: Sequence[Stated], names: dict[str, int], faults: list[Fault]) -> Iterator[tuple[int, int]]:
-    """(dependent, provider) in numbers; unknown ends and self-dependencies become faults."""
-    nearest = Nearest(names)
-
-    def number(name: str, part: Stated, *loc: str | int) -> int | None:
-        found = names.get(name)
-        if found is None:
-            message = f"no CI has the id or alias {name!r}{nearest.hint(name)}"
-            faults.append(Fault(Spot(part.document, loc), dotted(loc), message))
-        return found
-
-    for part in stated:
-        for index, entry in enumerate(part.cis):
-            if entry is None:
-                continue
-            dependent = names[entry.id]
-            for position, name in enumerate(entry.depends_on):
-                loc = ("cis", index, "depends_on", position)
-                provider = number(name, part, *loc)
-                if provider == dependent:
-                    faults.append(_itself(part, loc, name))
-                elif provider is not None:
-                    yield dependent, provider
-        for index, pair in enumerate(part.depends_on):
-            if pair is None:
-                continue
-            ends = [number(name, part, "depends_on", index, position) for position, name in enumerate(pair)]
-            if None not in ends and ends[0] == ends[1]:
-                faults.append(_itself(part, ("depends_on", index), pair[0]))
-            elif None not in ends:
-                yield ends[0], ends[1]  # type: ignore[misc]  # neither is None
-
-
-def _itself(part: Stated, loc: tuple[str | int, ...], name: str) -> Fault:
-    return Fault(Spot(part.document, loc), dotted(loc), f"{name!r} depends on itself; ignored", "warning")
-
-
-def _domains(ids: Sequence[str], edges: Iterable[tuple[int, int]]) -> list[str]:
-    """The correlation domain of each CI: its connected component, named after the component's smallest id."""
-    parent = list(range(len(ids)))
-
-    def top(number: int) -> int:
-        while parent[number] != number:
-            parent[number] = number = parent[parent[number]]
-        return number
-
-    for edge in edges:
-        one, other = sorted(map(top, edge))
-        parent[other] = one
-    return [ids[top(number)] for number in range(len(ids))]
+def _service_times(definitions: Iterable[_Definition], faults: list[Fault]) -> Iterator[tuple[str, ServiceTime]]:
+    """The id and service time of every CI that is not always in service."""
+    for entry, document, index in definitions:
+        if not entry.service_time:
+            if "time_zone" in entry.model_fields_set:
+                spot = Spot(document, ("cis", index, "time_zone"), key=True)
+                faults.append(Fault(spot, dotted(spot.loc), "says nothing without service_time", "warning"))
+            continue
+        windows: list[tuple[int, int]] = []
+        for position, text in enumerate(entry.service_time):
+            try:
+                windows += minutes(text)
+            except ValueError as empty:
+                spot = Spot(document, ("cis", index, "service_time", position))
+                faults.append(Fault(spot, dotted(spot.loc), str(empty)))
+        try:
+            yield entry.id, ServiceTime(in_order(windows), time_zone(entry.time_zone))
+        except ValueError as unknown:
+            spot = Spot(document, ("cis", index, "time_zone"))
+            faults.append(Fault(spot, dotted(spot.loc), str(unknown)))
