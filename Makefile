@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kafka-test up down clean
+.PHONY: help demo test check bench quality kafka-test up down clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -42,6 +42,9 @@ kafka-test: $(READY) ## the suites that need Kafka, on a real Apache Kafka (JDK 
 
 bench: $(READY) ## the benchmarks, as ratios of what the same run measures
 	@$(BIN)/python -m benchmarks
+
+quality: $(READY) ## faults with known truth: how often the root is right, beside naive engines; some minutes
+	@$(BIN)/python -m benchmarks.quality --write
 
 up: ## Apache Kafka, a worker and Prometheus in Docker
 	docker compose up --build --detach
