@@ -59,7 +59,7 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
     "kinds of rules": (names("docs/rules.md", "Kinds"), list(MODELS)),
     "fields of rules": (
         names("docs/rules.md", "Kinds", 1),
-        ["id", "kind", *(key for model in MODELS.values() for key in model.model_fields if key not in ("id", "kind"))],
+        [key for shapes in MODELS.values() for model in shapes for key in model.model_fields],
     ),
     "fields to match": (names("docs/rules.md", "Matching"), [*FIELDS, f"{LABELS}NAME"]),
     "comparisons": (names("docs/rules.md", "Matching", 1), list(_OPERATORS)),

@@ -15,10 +15,12 @@ from typing import Final
 import pytest
 
 from opsbridge.core import decisions
+from opsbridge.core.classes import Nature, Profile, Profiles
+from opsbridge.core.evidence import Alerting, Evidence
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
-from opsbridge.core.roots import ALONE, NAT, UNREPORTED, WEIGHT, Evidence
+from opsbridge.core.weights import NAT, Weights
 from opsbridge.stream.topics import CATALOGUE
 from opsbridge.topology import load_topology
 from pages import ROOT, blocks, page, run, section
@@ -102,8 +104,8 @@ def worked_example() -> str:
     """The page's example of root choice: one switch with its hosts, seen in four ways."""
     return "\n".join(
         [
-            f"Any failure costs {ALONE / NAT:g} nats, a monitored CI that sent nothing {UNREPORTED / NAT:.1f} more.",
-            "There is a switch `sw` with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. The switch is silent.",
+            "There is a switch `sw` with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. The switch is silent; the alerts",
+            "are symptoms and come at once.",
             "",
             *_weighed("Three of three hosts and the shop alert", 3, ["h1", "h2", "h3", "shop"]),
             *_weighed("The same, with nine more hosts that are silent", 12, ["h1", "h2", "h3", "shop"]),
@@ -119,31 +121,32 @@ def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
     numbers = {name: number for number, name in enumerate(ids)}
     edges = [(numbers[name], 0) for name in ids[1:-1]]
     graph = CIGraph([CI(id=name) for name in ids], [*edges, (numbers["shop"], numbers["h1"])])
-    evidence = Evidence(graph)
-    for at, name in enumerate(alerting):
-        evidence.add(numbers[name], at)
+    weights = Weights()
+    evidence = Evidence(graph, weights)
+    for name in alerting:
+        evidence.add(numbers[name], Alerting(0, nature=Nature.SYMPTOM, forward=True))
     yield f"{title}:"
     yield ""
-    yield "| candidate | CIs it explains | worth | cost | worth per cost |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| candidate | CIs it explains | alone they cost | explained by it | its price | it saves |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for name in ("sw", *alerting):
-        levels = {other: graph.upstream(numbers[other]) for other in alerting}
-        hops = [at for found in levels.values() for at, level in enumerate(found) if numbers[name] in level]
-        worth, cost = sum(WEIGHT[at] for at in hops) * ALONE / 1000, evidence.cost(numbers[name])
-        yield f"| `{name}` | {len(hops)} | {worth / NAT:.1f} | {cost / NAT:.1f} | {worth / cost:.2f} |"
+        links = evidence.links(numbers[name])
+        alone, cost, price = sum(map(evidence.alone, links)), sum(links.values()), evidence.price(numbers[name])
+        sums = " | ".join(f"{each / NAT:.1f}" for each in (alone, cost, price, alone - cost - price))
+        yield f"| `{name}` | {len(links)} | {sums} |"
     yield ""
     reached, behind = len(alerting), hosts + 1
-    price, said = (ALONE + UNREPORTED) / NAT, evidence.cost(0) / NAT
+    price, said = (weights.alone + weights.unreported) / NAT, evidence.price(0) / NAT
     formula = price + log((behind + 1) * comb(behind, reached))
     assert abs(formula - said) < 0.01, f"the page's formula gives {formula}, the core {said}"
-    pipeline = Pipeline(graph, lambda _event, _ci: None)
+    pipeline = Pipeline(graph, lambda _event, _ci: None, Profiles(lambda _class: Profile(Nature.SYMPTOM)))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    reports = [Report(name, now, name, "Down", state="firing", severity="major") for name in alerting]
+    reports = [Report(name, now, name, "Unreachable", state="firing", severity="major") for name in alerting]
     told = [*pipeline.advance(reports, 1 << 50), *pipeline.finish()]
     incidents = [decision for decision in told if isinstance(decision, decisions.Incident)]
     incidents.sort(key=lambda incident: (-incident.alerts, incident.root.ci))
     found = ", ".join(f"`{each.root.ci}` ({each.alerts} alert{'s'[: each.alerts > 1]})" for each in incidents)
-    yield f"Cost of `sw`: {price:.1f} + ln({behind + 1} · C({behind}, {reached})) = {said:.1f}."
+    yield f"Price of `sw`: {price:.1f} + ln({behind + 1} · C({behind}, {reached})) = {said:.1f}."
     yield f"Roots found: {found}."
     yield ""
 

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from opsbridge.core.weights import Weights
 from opsbridge.errors import OpsBridgeError
 
 ENV_PREFIX = "OPSBRIDGE_"
@@ -195,6 +196,33 @@ class PathSettings(Section):
     rules: Path = Path("correlation_rules")
 
 
+Nats = Annotated[float, Field(ge=0, le=20)]
+"""Minus the natural logarithm of a probability: 0 is certain, 2.3 one in ten, 6.9 one in a thousand."""
+
+Seconds = Annotated[float, Field(ge=1, le=86_400)]
+
+
+class CorrelationSettings(Section):
+    """What the second level believes before it has seen anything, and what its domains are made of.
+
+    The reasons for the weights are in `core.weights`.
+    """
+
+    alone: float = Field(default=6.0, ge=1, le=20, description="a CI fails by itself")
+    unreported: Nats = Field(default=2.303, description="a failed, monitored CI sends nothing itself")
+    symptomatic: Nats = Field(default=1.5, description="a root sends nothing but symptoms")
+    vague: Nats = Field(default=0.5, description="a root sends nothing but alerts of unknown nature")
+    hidden: Nats = Field(default=1.6, description="a root that nothing watches")
+    caused: Nats = Field(default=2.996, description="a cause-like alert is another CI's doing")
+    backward: Nats = Field(default=2.0, description="a symptom on a provider of what suffers")
+    starved: Nats = Field(default=0.3, description="the same for classes that travel to providers")
+    joined: Nats = Field(default=0.7, description="alerts without an edge between them that a ground joins")
+    lag: Seconds = Field(default=600.0, description="so long after its cause, a symptom costs a nat")
+    lead: Seconds = Field(default=120.0, description="so long before its cause, a symptom costs a nat")
+    cleared: Seconds = Field(default=30.0, description="so long after its cause was over, a symptom costs a nat")
+    domain_attribute: Literal["site", "owner", "environment"] | None = None
+
+
 class WebSettings(Section):
     """The HTTP side: loopback unless told otherwise."""
 
@@ -225,6 +253,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
     paths: PathSettings = PathSettings()
+    correlation: CorrelationSettings = CorrelationSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -239,6 +268,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then the file; no `.env` and no secrets directory."""
         return init_settings, _KnownVariables(settings_cls), _FileLayer(settings_cls)
+
+
+def weights(settings: Settings) -> Weights:
+    """The second level's weights by these settings: nats in thousandths, seconds in milliseconds."""
+    told = settings.correlation.model_dump(exclude={"domain_attribute"})
+    timed = {"lag", "lead", "cleared"}
+    return Weights(**{f"{key}_ms" if key in timed else key: round(value * 1000) for key, value in told.items()})
 
 
 class _KnownVariables(EnvSettingsSource):

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from timetable import FAR, START, Severity, no_rules
+from timetable import FAR, PROFILES, START, Severity, no_rules
 
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
@@ -32,7 +32,8 @@ LAW: Final = settings(
 Step = Report | int
 """A report that arrives, or a time (milliseconds since 1970) that comes."""
 
-CLASSES: Final = ("Down", "Slow", "Full")
+CLASSES: Final = ("Down", "Down", "Slow", "DiskFull", "NoRequests", "CertificateExpires", "Odd")
+"""Of every nature, and travelling in every way."""
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "major", "minor", "warning", "info")
 
 # one second has many events; some gaps pass the deadlines of waiting, reporting, ceasing, closing and forgetting
@@ -60,13 +61,15 @@ def build(chance: random.Random) -> CIGraph:
     return CIGraph(cis, edges, aliases={f"alias{n}": n for n in range(0, size, 4)})
 
 
-def happen(chance: random.Random, graph: CIGraph, gaps: Sequence[int]) -> list[Step]:
+def happen(
+    chance: random.Random, graph: CIGraph, gaps: Sequence[int], lengths: Sequence[int] = (5, 20, 60)
+) -> list[Step]:
     """What happens there: noise, and storms of all that depends on one CI."""
     names = [*graph.numbers, "ghost1", "ghost2"]
     clock = START + chance.randrange(2_000)
     steps: list[Step] = []
     storm: list[str] = []
-    for number in range(chance.choice((5, 20, 60))):
+    for number in range(chance.choice(lengths)):
         clock += chance.choice(gaps if not storm else SHORT_GAPS)
         if chance.random() < 0.08:
             steps.append(clock)
@@ -87,6 +90,11 @@ def happen(chance: random.Random, graph: CIGraph, gaps: Sequence[int]) -> list[S
             )
         )
     return steps
+
+
+def pipeline_on(graph: CIGraph) -> Pipeline:
+    """A pipeline without rules but those that are shipped."""
+    return Pipeline(graph, no_rules, PROFILES)
 
 
 randoms = st.integers(0, 2**40).map(random.Random)
@@ -140,7 +148,7 @@ def digest(seeds: range) -> str:
     for seed in seeds:
         chance = random.Random(seed)
         graph = build(chance)
-        pipeline = Pipeline(graph, no_rules)
+        pipeline = pipeline_on(graph)
         for step in happen(chance, graph, LONG_GAPS):
             for decision in apply(pipeline, step):
                 state.update(msgspec.json.encode(decision))

@@ -42,7 +42,7 @@ def test_a_clear_that_arrives_before_its_firing_waits_for_it() -> None:
             0s opened db:Down critical #1 x2 since 0s
             5s resolved db:Down critical #1 x2 since 0s
             """,
-            news="16s db Down resolved v1 0/1",
+            news="11s db Down resolved v1 0/1",
             events="db: e1 e2",
         )
 
@@ -99,7 +99,7 @@ def test_a_late_clear_between_two_firings_does_not_end_the_second() -> None:
 def test_a_firing_and_a_clear_of_one_moment_are_over() -> None:
     for timetable in ("0s db Down critical\n0s db Down resolved", "0s db Down resolved\n0s db Down critical"):
         with Scenario("db") as scenario:
-            scenario.play(timetable + "\n20s -").expect(news="11s db Down resolved v1 0/1")
+            scenario.play(timetable + "\n20s -").expect(news="10s db Down resolved v1 0/1")
 
 
 def test_a_firing_of_the_moment_of_its_clear_does_not_open_it_again() -> None:
@@ -116,7 +116,7 @@ def test_a_flapping_alert_is_one_incident_however_fast() -> None:
     flaps = "\n".join(f"{n}s db Down {'resolved' if n % 2 else 'critical'}" for n in range(9))
     with Scenario("db") as scenario:
         scenario.play(flaps + "\n20s -").expect(
-            news="11s db Down open v1 1/1",
+            news="10s db Down open v1 1/1",
             events="db: e1 e2 e3 e4 e5 e6 e7 e8 e9",
             places="""
             alert opened: 5
@@ -127,7 +127,7 @@ def test_a_flapping_alert_is_one_incident_however_fast() -> None:
     with Scenario("db") as scenario:
         scenario.play(flaps + "\n80s -").expect(
             news="""
-            11s db Down open v1 1/1
+            10s db Down open v1 1/1
             21s db Down resolved v2 0/1
             41s db Down open v3 1/1
             61s db Down resolved v4 0/1
@@ -147,7 +147,7 @@ def test_severity_goes_up_and_down_with_the_newest_report() -> None:
             30s escalated db:Full major #1 x4 since 0s
             """,
             news="""
-            11s db Full open v1 1/1
+            10s db Full open v1 1/1
             16s db Full open v2 1/1
             31s db Full open v3 1/1
             """,

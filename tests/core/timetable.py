@@ -14,6 +14,7 @@ from textwrap import dedent
 from types import TracebackType
 from typing import Final, Literal, Self, cast
 
+from opsbridge.core.classes import Profiles
 from opsbridge.core.decisions import (
     Discrepancy,
     Expired,
@@ -29,12 +30,16 @@ from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.rules import compile_rules
 
 START: Final = 1_790_000_000_000
 """What a timetable calls 0s."""
 
 FAR: Final = 1 << 50
 """A reader's clock that no event of a scenario is ahead of."""
+
+PROFILES: Final[Profiles] = compile_rules(()).profiles
+"""What classes mean, as shipped: `Down` is a symptom, `DiskFull` a cause, `NoRequests` travels to providers."""
 
 _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 
@@ -106,17 +111,19 @@ def report(number: int, line: str) -> Report:
 
 
 def gathered(moves: Iterable[Moved]) -> Moved:
-    """What several slices say together: who joined and has not left since."""
-    names: dict[str, dict[object, None]] = {"joined": {}, "cis_joined": {}, "services_joined": {}}
+    """What several slices say together: alerts of which a firing joined that has not left, named by fingerprint."""
+    firings: dict[tuple[str, int], None] = {}
+    names: dict[str, dict[str, None]] = {"cis_joined": {}, "services_joined": {}}
     for moved in moves:
         for member in moved.left:
-            names["joined"].pop(member.fingerprint, None)
-        names["joined"].update(dict.fromkeys(member.fingerprint for member in moved.joined))
+            firings.pop((member.fingerprint, member.occurrence), None)
+        firings.update(dict.fromkeys((member.fingerprint, member.occurrence) for member in moved.joined))
         for column in ("cis", "services"):
             for name in getattr(moved, f"{column}_left"):
                 names[f"{column}_joined"].pop(name)
             names[f"{column}_joined"].update(dict.fromkeys(getattr(moved, f"{column}_joined")))
-    return Moved(**{column: tuple(found) for column, found in names.items()})  # type: ignore[arg-type]
+    joined = tuple(dict.fromkeys(fingerprint for fingerprint, _ in firings))
+    return Moved(joined, **{column: tuple(found) for column, found in names.items()})  # type: ignore[arg-type]
 
 
 class Scenario:
@@ -124,7 +131,7 @@ class Scenario:
 
     def __init__(self, topology: str | CIGraph, judge: Judge = no_rules) -> None:
         self.graph = graph_of(topology) if isinstance(topology, str) else topology
-        self.pipeline = Pipeline(self.graph, judge)
+        self.pipeline = Pipeline(self.graph, judge, PROFILES)
         self._judge = judge
         self._saved: dict[bytes, bytes | None] = {}
         self.ledger = Ledger()
@@ -159,7 +166,7 @@ class Scenario:
         """Go on with a new pipeline that knows only what this one has saved."""
         old = self.pipeline
         self._saved.update(old.changes())
-        self.pipeline = Pipeline(self.graph, self._judge)
+        self.pipeline = Pipeline(self.graph, self._judge, PROFILES)
         self.pipeline.restore((key, value) for key, value in self._saved.items() if value is not None)
         self.pipeline.accounts = old.accounts
         return self
@@ -167,6 +174,10 @@ class Scenario:
     def expire(self, now: int) -> None:
         """Let this time come, in milliseconds since 1970."""
         self._take(self.pipeline.expire(now))
+
+    def finish(self) -> None:
+        """Let the input end: all that was heard is explained and told."""
+        self._take(self.pipeline.finish())
 
     def _wait_until(self, time: int) -> None:
         """Let time pass second by second, so that news carry the second in which they were told."""
@@ -194,7 +205,7 @@ class Scenario:
 
     def _settle_accounts(self) -> None:
         """Conservation at the end of every scenario: each event heard is in one incident, or waits, or has expired."""
-        self._take(self.pipeline.finish())
+        self.finish()
         assert self.ledger.unexplained() == []
         placed = [event for events in self.ledger.events_by_incident().values() for event in events]
         places = self.pipeline.accounts.places

@@ -94,11 +94,12 @@ def test_a_rule_with_the_id_of_a_shipped_one_takes_its_place(tmp_path: Path) -> 
     assert own.profiles("HighLatency") == UNKNOWN_CLASS
 
 
-def test_the_shipped_rules_speak_of_classes_only_each_with_its_reasons() -> None:
+def test_the_shipped_rules_speak_of_classes_and_one_ground_each_with_its_reasons() -> None:
     shipped = shipped_rules()
     assert all(rule.id.startswith("shipped-") and rule.title for rule in shipped)
     rules = compile_rules(())
-    assert (rules.rules, rules.edge_strengths, rules.joins) == ((), {}, ())
+    assert (rules.rules, rules.edge_strengths) == ((), {})
+    assert [(join.rule, join.field) for join in rules.joins] == [("shipped-same-service", "labels.service")]
     lines = Path(shipped[0].path).read_text().splitlines()
     told = [before for before, line in itertools.pairwise(lines) if line.startswith("  - id: ")]
     assert len(told) == len(shipped)
@@ -123,8 +124,8 @@ def test_edges_and_joins(tmp_path: Path) -> None:
 """,
     )
     assert rules.edge_strengths == {"calls": 0.5, "uses": 0.5, "runs_on": 1.0}
-    service, source = rules.joins
-    assert [(join.rule, join.field) for join in rules.joins] == [
+    service, source, _shipped = rules.joins
+    assert [(join.rule, join.field) for join in rules.joins[:-1]] == [
         ("by-service", "labels.service"),
         ("by-source", "source"),
     ]
@@ -152,4 +153,4 @@ def test_the_rules_on_the_page_can_be_used_and_mean_what_it_says(tmp_path: Path)
     (tmp_path / "rules.yaml").write_text(example)
     rules = compile_rules(load_rules([tmp_path]).rules)
     assert rules.edge_strengths == {"calls": 0.5}
-    assert [join.field for join in rules.joins] == ["labels.service"]
+    assert [join.field for join in rules.joins] == ["labels.service", "labels.service"]

@@ -9,17 +9,16 @@ PROFILES = compile_rules(()).profiles
 
 EXPECTED: dict[tuple[str, str], str] = {
     ("symptom", "dependents"): """
-        availability_low  Unreachable  HostUnreachable  device_unreachable  KubeNodeUnreachable  gateway_timeout
+        Unreachable  HostUnreachable  device_unreachable  KubeNodeUnreachable  gateway_timeout
         connection_refused  ConnectionPoolTimeout  NE disconnected  tls_handshake_errors  High ICMP ping loss
         Unavailable by ICMP ping  Zabbix agent is not available (for 3m)  PING  ping4  CHECK_PING  PacketLoss
         SyntheticCheckFailed  BlackboxProbeFailed  Liveness probe failed  UnHealthyHostCount  KubePodNotReady
-        KubeNodeNotReady  KubeNodeReadinessFlapping  StatusCheckFailed  KubeAPIErrorBudgetBurn
-        underlyingResourceUnavailable  service_outage  Cell out of service  SloBurnRateHigh  TargetDown  HostDown
+        KubeNodeNotReady  KubeNodeReadinessFlapping  StatusCheckFailed
+        underlyingResourceUnavailable  service_outage  Cell out of service  TargetDown  HostDown
         HOST DOWN  host_down  NodeDown  DatabaseDown  BrokerDown  MysqlDown  RedisDown  KubeAPIDown  KubeletDown
         KubeSchedulerDown  HaproxyBackendDown  endpoint_down  device_down  PoolMembersDown  ServiceDegraded
         ServiceFlapping  performanceDegraded  datastore_lost  agent_lost  CheckFailed  MySQL: Service is down
-        ErrorRate  error_rate_high  HighErrorRate  5xx  http_5xx_rate  HTTPCode_Target_5XX_Count
-        NginxHighHttp5xxErrorRate  Errors  Exceptions  KubeClientErrors  KubeAggregatedAPIErrors  success_rate_low
+        Errors  Exceptions  KubeClientErrors  KubeAggregatedAPIErrors
         HTTP 503  DNS  HTTP  SSH  etcdHighNumberOfFailedGRPCRequests  PrometheusRuleFailures  call_errors_high:payment
         log_error:Order#12  KubeJobFailed  KubeJobNotCompleted  KubeContainerWaiting  retransmissionRateExcessive
         authenticationFailure  etcdNoLeader  etcdInsufficientMembers  etcdMembersDown  UnderReplicatedPartitions
@@ -53,6 +52,8 @@ EXPECTED: dict[tuple[str, str], str] = {
         egpNeighborLoss  hsrpStateChange  vrrpTrapNewMaster  vpn_tunnel_down  mplsTunnelDown  BFD session down
         topologyChange  isisAdjacencyChange  lldpRemTablesChange  stp_topology_change  SurgeQueueLength  AIS  MS-AIS
         AU-AIS  RDI  MS-RDI  ODU-BDI  remoteNodeTransmissionError
+        availability_low  KubeAPIErrorBudgetBurn  SloBurnRateHigh  error_rate_high  HighErrorRate
+        ErrorRate  5xx  http_5xx_rate  HTTPCode_Target_5XX_Count  NginxHighHttp5xxErrorRate  success_rate_low
     """,
     ("cause", "both"): """
         linkDown  link_down  LinkDown  Interface eth0(): Link down  port_down  PortDown  interface_flapping

@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from msgspec.structs import fields
 
-from opsbridge.settings import KafkaSettings, SettingsError, load_settings
+from opsbridge.core.weights import Weights
+from opsbridge.settings import CorrelationSettings, KafkaSettings, Settings, SettingsError, load_settings, weights
 from opsbridge.stream.connection import client_options, faust_credentials
+from opsbridge.topology.domains import DOMAIN_ATTRIBUTES
 
 FILE = """
 [kafka]
@@ -116,6 +120,43 @@ def test_settings_that_exclude_one_another(kafka: dict[str, object], message: st
 
 def test_replication_of_zero_is_an_error() -> None:
     assert "replication_factor must be -1" in problems(topics={"replication_factor": 0})[0]
+
+
+def test_the_weights_of_correlation_are_settings_and_their_defaults_the_cores() -> None:
+    assert weights(Settings()) == Weights()
+    changed = {"alone": 7.25, "unreported": 0, "lag": 90.5}
+    assert weights(load_settings(correlation=changed)) == Weights(alone=7250, unreported=0, lag_ms=90_500)
+
+
+def test_every_weight_can_be_set() -> None:
+    told = {name: field.default + 1 for name, field in CorrelationSettings.model_fields.items() if field.default}
+    set_to = weights(load_settings(correlation=told))
+    same = [field.name for field in fields(Weights) if getattr(set_to, field.name) == getattr(Weights(), field.name)]
+    assert same == []
+
+
+@pytest.mark.parametrize(
+    ("correlation", "message"),
+    [
+        ({"alone": 0.5}, "correlation.alone: Input should be greater than or equal to 1"),
+        ({"vague": -0.1}, "correlation.vague: Input should be greater than or equal to 0"),
+        ({"caused": 21}, "correlation.caused: Input should be less than or equal to 20"),
+        ({"hidden": "nan"}, "correlation.hidden: Input should be"),
+        ({"lead": 0}, "correlation.lead: Input should be greater than or equal to 1"),
+        (
+            {"domain_attribute": "tier"},
+            "correlation.domain_attribute: Input should be 'site', 'owner' or 'environment'",
+        ),
+    ],
+)
+def test_weights_have_bounds(correlation: dict[str, object], message: str) -> None:
+    (problem,) = problems(correlation=correlation)
+    assert message in problem
+
+
+def test_domains_are_made_of_what_the_topology_can_make_them_of() -> None:
+    known = get_args(CorrelationSettings.model_fields["domain_attribute"].annotation)
+    assert (get_args(known[0]), known[1]) == (DOMAIN_ATTRIBUTES, type(None))
 
 
 def test_passwords_are_never_shown(clean_place: Path) -> None:

@@ -7,17 +7,21 @@ as (key, value) pairs after every batch and comes back through `restore`.
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from opsbridge.core.decisions import Discrepancy, Expired, Outcome, Transition
+from opsbridge.core.decisions import ChangeOf, Discrepancy, Expired, Outcome, Transition
 from opsbridge.core.event import Event
 
 NEVER: Final = -1
 
 FORGET_AFTER_MS: Final = 3_600_000
 """A resolved alert is remembered this long, so that late reports still find it."""
+
+RENEW_AFTER_MS: Final = 900_000
+"""A firing report after so long without any may tell of the same problem (tools repeat themselves) or of another one
+(its resolution was lost): the second level is told, and decides by what else happens."""
 
 WAIT_FOR_FIRING_MS: Final = 60_000
 """How long a resolution without a problem waits for its firing (the lateness that is accepted)."""
@@ -105,7 +109,9 @@ class FirstLevel:
             dirty[fingerprint] = None
             if not event.firing:
                 outcomes.append(self._resolved(alert, event, transitions))
-            elif alert.cleared < alert.fired <= time and event.severity == alert.severity:
+            elif (
+                alert.cleared < alert.fired <= time < alert.fired + RENEW_AFTER_MS and event.severity == alert.severity
+            ):
                 alert.fired = time  # what `_firing` would do, for most events there are
                 alert.count += 1
                 outcomes.append(duplicate)
@@ -118,6 +124,8 @@ class FirstLevel:
         alert.count += 1
         if alert.fired > alert.cleared:
             newer = time > alert.fired
+            if time >= alert.fired + RENEW_AFTER_MS:
+                return self._renewed(alert, event, transitions)
             if newer:
                 alert.fired = time
             elif alert.cleared < time < alert.opened:
@@ -146,6 +154,14 @@ class FirstLevel:
             self._await(event.fingerprint, alert)
         return Outcome.OPENED
 
+    def _renewed(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
+        alert.fired = alert.opened = event.time
+        alert.severity, alert.event = event.severity, event.id
+        alert.occurrence += 1
+        alert.count = 1
+        transitions.append(self._transition("renewed", alert, event))
+        return Outcome.RENEWED
+
     def _resolved(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
         time = event.time
         alert.count += 1
@@ -163,7 +179,7 @@ class FirstLevel:
         transitions.append(self._transition("resolved", alert, event))
         return Outcome.RESOLVED
 
-    def _transition(self, change: Literal["opened", "escalated", "resolved"], alert: Alert, event: Event) -> Transition:
+    def _transition(self, change: ChangeOf, alert: Alert, event: Event) -> Transition:
         resolved = change == "resolved"
         return Transition(
             change,
@@ -181,6 +197,7 @@ class FirstLevel:
             alert.count,
             event.summary,
             event.rule,
+            event.grounds,
         )
 
     def due(self) -> int | None:

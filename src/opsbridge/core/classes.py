@@ -11,6 +11,9 @@ from typing import Final
 
 import msgspec
 
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CI
+
 
 class Nature(StrEnum):
     """What an alert of the class is evidence of."""
@@ -81,3 +84,11 @@ class Join(msgspec.Struct, frozen=True):
     """As in a rule's `match`: `labels.service`, `source`, `ci.site`."""
     covers: Callable[[str], bool]
     """Whether alerts of this class are meant."""
+
+    def ground(self, event: Event, ci: CI) -> str:
+        """The ground that the event has for belonging with others; empty if it has none."""
+        if not self.covers(event.class_):
+            return ""
+        room, _, name = self.field.rpartition(".")
+        value = event.labels.get(name, "") if room == "labels" else getattr(ci if room == "ci" else event, name)
+        return f"{self.rule}\x1f{value}" if value else ""

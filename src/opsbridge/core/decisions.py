@@ -42,6 +42,8 @@ class Outcome(StrEnum):
     """The alert fires: first report, or first again after its resolution."""
     DUPLICATE = "duplicate"
     """The same alert in the same state again."""
+    RENEWED = "renewed"
+    """The alert goes on firing, or again, after so long a silence that it may tell of another problem."""
     ESCALATED = "escalated"
     """The alert goes on firing with another severity (up or down)."""
     RESOLVED = "resolved"
@@ -54,6 +56,10 @@ class Outcome(StrEnum):
     """Read before (a restart or rebalance); nothing is applied twice."""
 
 
+ChangeOf = Literal["opened", "renewed", "escalated", "resolved"]
+"""What happened to an alert."""
+
+
 class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
     """An alert changed: the record of the `alerts` topic and what the second level hears.
 
@@ -62,7 +68,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class
     watermark of the first level: what the time was when it said so.
     """
 
-    change: Literal["opened", "escalated", "resolved"]
+    change: ChangeOf
     fingerprint: str
     ci: str
     class_: str
@@ -77,6 +83,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class
     count: int = 1
     summary: str = ""
     rule: str = ""
+    grounds: tuple[str, ...] = ()
 
 
 class Expired(msgspec.Struct, frozen=True, gc=False):
@@ -172,6 +179,8 @@ class SituationUpdate(msgspec.Struct, frozen=True):
     part: int
     parts: int
     moved: Moved
+    told_ms: int = 0
+    """The tick, in event time, at which this was told."""
 
 
 class Discrepancy(msgspec.Struct, frozen=True, gc=False):

@@ -40,6 +40,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     summary: str = ""
     labels: dict[str, str] = {}
     rule: str = ""
+    grounds: tuple[str, ...] = ()
+    """Why it may belong with alerts that no edge connects it with: rule and value (see classes.Join)."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from opsbridge.core.classes import Join
 from opsbridge.core.decisions import Reject, Rejected, Withheld
 from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Judge, Verdict
 from opsbridge.core.graph import CIGraph, unknown_ci
@@ -49,9 +50,11 @@ _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a sev
 class Intake:
     """The graph and rules that every report is held against."""
 
-    __slots__ = ("_cis", "_judge", "_numbers")
+    __slots__ = ("_cis", "_graph", "_joins", "_judge", "_numbers")
 
-    def __init__(self, graph: CIGraph, judge: Judge) -> None:
+    def __init__(self, graph: CIGraph, judge: Judge, joins: tuple[Join, ...] = ()) -> None:
+        self._graph = graph
+        self._joins = joins
         self._cis = graph.cis
         self._numbers = graph.numbers
         self._judge = judge
@@ -87,6 +90,10 @@ class Intake:
         )
         if not firing:
             return event
+        if self._joins and (number is None or not self._graph.connected(number)):
+            grounds = tuple(ground for join in self._joins if (ground := join.ground(event, item)))
+            if grounds:
+                event = msgspec.structs.replace(event, grounds=grounds)
         verdict = self._judge(event, item)
         if verdict is not None:
             return _judged(event, verdict)

@@ -4,11 +4,14 @@ Called by the second level when a situation is due to be told of. Members and af
 incident is never capped and no record outgrows the broker's limit.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from opsbridge.core.decisions import Candidate, Impact, Moved, Root, Situation, SituationUpdate
+from opsbridge.core.evidence import Evidence, Node
+from opsbridge.core.explanation import confidence, scores
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.roots import Evidence, Node, confidence
+from opsbridge.core.impact import impacted, impacted_by
 from opsbridge.core.situations import LiveSituation
 
 SLICE: Final = 200
@@ -24,49 +27,58 @@ NAMED_SERVICES: Final = 200
 class Reporter:
     """Tells of situations, and remembers in them what has been told."""
 
-    __slots__ = ("_evidence", "_graph")
+    __slots__ = ("_evidence", "_failed", "_graph")
 
-    def __init__(self, graph: CIGraph, evidence: Evidence) -> None:
+    def __init__(self, graph: CIGraph, evidence: Evidence, failed: Callable[[Node], bool]) -> None:
+        """`failed` tells whether a CI is the root of an open situation."""
+        self._failed = failed
         self._graph = graph
         self._evidence = evidence
 
-    def updates(self, situation: LiveSituation) -> list[SituationUpdate]:
-        """The next version of the situation, in as many records as its news needs."""
+    def updates(self, situation: LiveSituation, now: int) -> list[SituationUpdate]:
+        """The next version of the situation, told `now`, in as many records as its news needs."""
         state = situation.state
-        if situation.nodes and len(situation.nodes) * 4 >= state.scored * 5:
+        if situation.nodes and not state.flapping and len(situation.nodes) * 4 >= state.scored * 5:
             self.score(situation)
-        joined = tuple(alert.member() for alert in situation.joined.values())
-        moved = Moved(joined, tuple(state.left), *self._affected_moved(situation))
+        newest = [alert.member() for alert in situation.joined.values() if alert.held == alert.occurrence]
+        joined = (*state.past, *newest)
+        others = self._others(situation, now) if self._graph.grouped else []
+        moved = Moved(joined, tuple(state.left), *self._affected_moved(situation, others, now))
         state.version += 1
         state.touched = False
-        state.told, state.left = state.sequence, []
-        state.told_root, state.told_severity = state.root, situation.severity
+        state.told, state.left, state.past = state.sequence, [], []
+        state.told_root, state.told_others = state.root, others
+        if situation.alerts:  # what has lost all of them ends as what it was
+            state.told_severity, state.told_class = situation.severity, _class_of_root(situation)
         situation.joined = {}
-        return _slices(self._snapshot(situation), moved)
+        return slices(self._snapshot(situation, self._impact(situation, others, now)), moved, now)
 
     def score(self, situation: LiveSituation) -> None:
         """Work out how well each candidate explains the situation's CIs, and the confidence in its root."""
         state = situation.state
-        scores = self._evidence.scores(list(situation.nodes))
-        root_score = scores.pop(situation.root, 0.0)
         name = self._evidence.name
-        rivals = sorted(scores.items(), key=lambda scored: (-scored[1], name(scored[0])))[: CANDIDATES - 1]
-        state.confidence = round(confidence(root_score, [score for _, score in rivals]), 3)
+        ranked = scores(self._evidence, list(situation.nodes))
+        root_score = next((score.ratio for score in ranked if score.node == situation.root), 0.0)
+        rivals = [score for score in ranked if score.node != situation.root][: CANDIDATES - 1]
+        state.confidence = round(confidence(root_score, [score.ratio for score in rivals]), 3)
         state.candidates = [
             Candidate(state.root, round(root_score, 3)),
-            *(Candidate(name(node), round(score, 3)) for node, score in rivals),
+            *(Candidate(name(score.node), round(score.ratio, 3)) for score in rivals),
         ]
         state.scored = len(situation.nodes)
 
-    def _affected_moved(self, situation: LiveSituation) -> tuple[tuple[str, ...], ...]:
-        """CIs joined, CIs left, services joined, services left: those of the root now against the root told."""
+    def _affected_moved(self, situation: LiveSituation, others: Sequence[str], now: int) -> tuple[tuple[str, ...], ...]:
+        """CIs joined, CIs left, services joined, services left: those affected now against those told of."""
         state = situation.state
-        if state.told_root == state.root:
+        basis = state.root, tuple(others)
+        if (state.told_root, tuple(state.told_others)) == basis and not self._graph.service_times:
             return (), (), (), ()
-        then = self._affected(self._graph.numbers.get(state.told_root, state.told_root)) if state.told_root else []
-        now = self._affected(situation.root)
-        were, are = set(then), set(now)
-        joined, left = [node for node in now if node not in were], [node for node in then if node not in are]
+        numbers = self._graph.numbers
+        told = numbers.get(state.told_root, state.told_root)
+        before = self._affected(told, state.told_others, state.told_at) if state.told_root else []
+        after = self._affected(situation.root, others, now)
+        were, are = set(before), set(after)
+        joined, left = [node for node in after if node not in were], [node for node in before if node not in are]
         name, service = self._evidence.name, self._is_service
         return (
             tuple(map(name, joined)),
@@ -75,36 +87,53 @@ class Reporter:
             tuple(name(node) for node in left if service(node)),
         )
 
-    def _affected(self, root: Node) -> list[Node]:
-        return [root, *self._graph.impacted(root)] if isinstance(root, int) else [root]
+    def _affected(self, root: Node, others: Sequence[str], now: int) -> list[Node]:
+        """The root, and all that is lost with it: what needs it, and whose quorum it breaks with the other failures."""
+        if not isinstance(root, int):
+            return [root]
+        known = [number for other in others if (number := self._graph.numbers.get(other)) is not None]
+        lost = impacted_by(self._graph, root, known, now) if known else impacted(self._graph, [root], now)
+        return [root, *(number for number in lost.lost if number != root)]
+
+    def _others(self, situation: LiveSituation, now: int) -> list[str]:
+        """The roots of other open situations whose failure takes a quorum together with this one's."""
+        root, graph = situation.root, self._graph
+        if not isinstance(root, int):
+            return []
+        found: set[str] = set()
+        for number in impacted(graph, [root], now).degraded:
+            for group in graph.groups[number]:
+                for member, _ in group.members:
+                    found.update(graph.cis[other].id for other, _ in graph.reach(member) if self._failed(other))
+        return sorted(found - {situation.state.root})
 
     def _is_service(self, node: Node) -> bool:
         return isinstance(node, int) and self._graph.cis[node].service
 
-    def _impact(self, situation: LiveSituation) -> Impact:
+    def _impact(self, situation: LiveSituation, others: Sequence[str], now: int) -> Impact:
+        basis = situation.root, tuple(others)
         known = situation.impact
-        if known is None or known[0] != situation.root:
-            affected = self._affected(situation.root)
+        if known is None or known[0] != basis or self._graph.service_times:
+            affected = self._affected(situation.root, others, now)
             services = [self._graph.cis[node] for node in affected if isinstance(node, int) and self._is_service(node)]
             services.sort(key=lambda ci: (99 if ci.tier is None else ci.tier, ci.id))
             named = tuple(ci.id for ci in services[:NAMED_SERVICES])
-            known = situation.impact = situation.root, Impact(len(affected), len(services), named)
+            known = situation.impact = basis, Impact(len(affected), len(services), named)
         return known[1]
 
-    def _snapshot(self, situation: LiveSituation) -> Situation:
+    def _snapshot(self, situation: LiveSituation, impact: Impact) -> Situation:
         state = situation.state
-        own = min(situation.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
-        root = Root(state.root, own.class_ if own else None, own is None, state.confidence)
+        root = Root(state.root, state.told_class, state.told_class is None, state.confidence)
         return Situation(
             id=state.id,
             version=state.version,
             status=state.status,
-            severity=situation.severity,
+            severity=state.told_severity,
             root=root,
             candidates=tuple(state.candidates),
             firing=situation.firing,
-            alerts=len(situation.alerts),
-            impact=self._impact(situation),
+            alerts=len(situation.alerts) + len(state.stayed),
+            impact=impact,
             opened_ms=state.opened,
             updated_ms=self._told_at(situation),
             resolved_ms=state.resolved,
@@ -115,6 +144,12 @@ class Reporter:
     def _told_at(self, situation: LiveSituation) -> int:
         state = situation.state
         return max(state.updated, state.resolved or 0)
+
+
+def _class_of_root(situation: LiveSituation) -> str | None:
+    """What the root said first; None if it is silent."""
+    own = min(situation.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
+    return own.class_ if own else None
 
 
 def _because(situation: LiveSituation, root: Root) -> list[str]:
@@ -134,12 +169,13 @@ def _because(situation: LiveSituation, root: Root) -> list[str]:
     return reasons
 
 
-def _slices(situation: Situation, moved: Moved) -> list[SituationUpdate]:
+def slices(situation: Situation, moved: Moved, now: int) -> list[SituationUpdate]:
+    """One version of a situation and what moved with it, told `now`, in records of at most SLICE of each."""
     columns = [getattr(moved, field) for field in moved.__struct_fields__]
     parts = -(-max(1, *map(len, columns)) // SLICE)
     return [
         SituationUpdate(
-            situation, part + 1, parts, Moved(*(column[part * SLICE : (part + 1) * SLICE] for column in columns))
+            situation, part + 1, parts, Moved(*(column[part * SLICE : (part + 1) * SLICE] for column in columns)), now
         )
         for part in range(parts)
     ]

@@ -5,13 +5,14 @@ TRANSITIONS; anything else is a programming error.
 """
 
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from opsbridge.core.decisions import Candidate, Impact, Member, Status
 from opsbridge.core.event import SEVERITIES
-from opsbridge.core.roots import Node
+from opsbridge.core.evidence import NEVER, Node
 
 TRANSITIONS: Final[dict[Status, tuple[Status, ...]]] = {
     "open": ("resolved", "merged"),
@@ -20,9 +21,6 @@ TRANSITIONS: Final[dict[Status, tuple[Status, ...]]] = {
     "merged": (),
 }
 """open: an alert fires. resolved: none does. closed: none has for a while. merged: another situation explains all."""
-
-NEVER: Final = 1 << 62
-"""Later than any time."""
 
 
 class AlertState(msgspec.Struct, array_like=True, gc=False):
@@ -37,6 +35,8 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     opened: int
     occurrence: int
     event: str
+    cleared: int
+    """When it was last resolved; 0 if it never was."""
     position: int
     """The newest transition that has been applied."""
     situation: str = ""
@@ -46,6 +46,25 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     again: int = 0
     """The same count, of the firing that was the first to be told anew; 0 if there was none."""
     rule: str = ""
+    held: int = 0
+    """The occurrence by which it belongs to its situation; a later one may wait to be explained."""
+    entered: int = 0
+    """The occurrence by which it joined that situation."""
+    waiting: bool = False
+    """It has not been explained yet."""
+    renewed: bool = False
+    """Its newest firing may be a mere repetition."""
+    grounds: tuple[str, ...] = ()
+    """Why it may belong with alerts that no edge connects it with."""
+    loose: int = 0
+    """The epoch (second_level.py) in which it joined a large explanation as it was; 0 if it did not."""
+    spent: bool = False
+    """What it said no longer counts, though its situation goes on."""
+
+    @property
+    def sealed(self) -> bool:
+        """No event opened it: it stands for a situation (backbone.py), whose own evidence is weighed elsewhere."""
+        return not self.event
 
     def member(self) -> Member:
         """How the alert is named as a member of a situation."""
@@ -68,15 +87,34 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """0: nobody has been told of it yet."""
     told: int = 0
     told_root: str = ""
+    told_others: list[str] = []
+    """The roots of other situations that take quorums together with this one's, when it was told of."""
     told_severity: int = 0
+    told_class: str | None = None
     told_at: int = 0
     sequence: int = 0
-    cost: int = 0
-    """What its root was taken for, in thousandths of a nat (roots.py)."""
+    cleared: int = 0
+    """When an alert of it was last resolved."""
+    settled: int = 0
+    """Its sequence when its alerts last ceased to be evidence; what joined or fired again since is evidence."""
+    newest: int = 0
+    """When the last CI began to alert that it explains."""
+    reopened: int = 0
+    """How often it has come back; from the occurrence of its first alert on."""
+    flapping: bool = False
+    """It was taken up again because one CI of it alarms again: no reason to take in what else happens there."""
+    lone: bool = True
+    """All its alerts come from one CI."""
     recent: bool = True
     """Its alerts still count as evidence, and new ones may join."""
     merged_into: str | None = None
+    named: bool = False
+    """Somebody has been told that another situation was merged into this one, so this one has to be told of."""
     left: list[Member] = []
+    past: list[Member] = []
+    """Firings that joined and were followed by another one before they were told."""
+    stayed: list[str] = []
+    """Alerts that fire again elsewhere, but of which an earlier firing belongs here."""
     candidates: list[Candidate] = []
     confidence: float = 0.0
     scored: int = 0
@@ -86,13 +124,22 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """Something is to be reported."""
 
 
+class ClockState(msgspec.Struct, array_like=True, gc=False):
+    """What is saved of the second level beside its alerts and situations."""
+
+    now: int
+    epoch: int
+    whole: int
+    loose_since: int
+    loose_until: int
+
+
 class LiveSituation:
     """A situation with its members at hand."""
 
     __slots__ = (
         "alerts",
         "awaited",
-        "common",
         "firing",
         "impact",
         "joined",
@@ -109,8 +156,6 @@ class LiveSituation:
         self.alerts: dict[str, AlertState] = {}
         self.nodes: dict[Node, None] = {}
         """CIs whose recent alerts it explains; empty once it is no longer recent."""
-        self.common: set[Node] = set()
-        """What all these CIs depend on."""
         self.joined: dict[str, AlertState] = {}
         """Joined, or fired again, since the last report."""
         self.awaited = NEVER
@@ -119,13 +164,8 @@ class LiveSituation:
         self.severities = [0] * len(SEVERITIES)
         self.root_alerts: list[AlertState] = []
         """The root's own alerts; none if it is silent."""
-        self.impact: tuple[Node, Impact] | None = None
-        """The impact of the root it was last worked out for."""
-
-    @property
-    def cost(self) -> int:
-        """What its root was taken for, in thousandths of a nat."""
-        return self.state.cost
+        self.impact: tuple[tuple[Node, tuple[str, ...]], Impact] | None = None
+        """The root and the other failures that it was last worked out for, and the impact."""
 
     @property
     def severity(self) -> int:
@@ -163,21 +203,43 @@ class LiveSituation:
         self.severities[severity] += 1
         self.firing += firing - alert.firing
         alert.severity, alert.firing = severity, firing
+        self.state.cleared = max(self.state.cleared, alert.cleared)
+
+    def fires_again(self, alert: AlertState) -> None:
+        """A member is about to fire again: what has not been told of its firing so far is kept."""
+        if alert.fingerprint in self.joined and alert.held == alert.occurrence:
+            self.state.past.append(alert.member())
 
     def tell_again(self, alert: AlertState) -> None:
         """A member fires again: its new occurrence is reported like one that joined."""
+        alert.held = alert.occurrence
         if alert.fingerprint not in self.joined:
             self.state.sequence += 1
             alert.again = self.state.sequence
             self.joined[alert.fingerprint] = alert
 
+    def recount(self, alert: AlertState) -> None:
+        """An alert that it has already is evidence again."""
+        state = self.state
+        state.newest = max(state.newest, alert.opened)
+        state.sequence += 1
+        alert.again = state.sequence
+        alert.held = alert.occurrence
+        self.joined[alert.fingerprint] = alert
+
     def join(self, alert: AlertState, now: int) -> None:
         """Take an alert in as a new member."""
         state = self.state
         state.sequence += 1
+        state.lone = state.lone and all(other.ci == alert.ci for other in islice(self.alerts.values(), 1))
+        if alert.fingerprint in state.stayed:
+            state.stayed.remove(alert.fingerprint)
         alert.situation, alert.sequence, alert.again = state.id, state.sequence, 0
+        alert.held = alert.entered = alert.occurrence
         self.hold(alert)
         state.opened = min(state.opened, alert.opened)
+        state.newest = max(state.newest, alert.opened)
+        state.cleared = max(state.cleared, alert.cleared)
         state.updated = max(state.updated, now)
         if alert.rule and alert.rule not in state.rules:
             state.rules.append(alert.rule)
@@ -188,9 +250,12 @@ class LiveSituation:
         self.severities[alert.severity] -= 1
         self.firing -= alert.firing
         self.root_alerts = [own for own in self.root_alerts if own is not alert]
-        self.joined.pop(alert.fingerprint, None)
-        if alert.sequence <= self.state.told:
-            self.state.left.append(alert.member())
+        state = self.state
+        untold = self.joined.pop(alert.fingerprint, None) is not None
+        if alert.held == alert.occurrence and not untold:
+            state.left.append(alert.member())
+        if alert.held != alert.occurrence or alert.held != alert.entered:
+            state.stayed.append(alert.fingerprint)
 
 
 def situation_id(seed: AlertState, now: int) -> str:
