@@ -156,7 +156,8 @@ def test_the_summary_accounts_for_every_line(run: Callable[..., Result]) -> None
     assert figures["read"] == 11  # blank lines are not read
     assert figures["balanced"] is True
     assert figures["places"] == {
-        "alert": {"duplicate": 1, "opened": 5, "resolved": 1, "waiting": 1},
+        "alert": {"duplicate": 1, "opened": 5, "resolved": 1},
+        "expired": {"resolution_without_problem": 1},
         "dead_letter": {"invalid_json": 1},
         "informational": {"severity": 1},
         "suppressed": {"no-beats": 1},

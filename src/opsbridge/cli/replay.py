@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
+from opsbridge.cli.options import DomainsBy, domain_attribute
 from opsbridge.cli.output import say, show_table, to_json, write_line
 
 if TYPE_CHECKING:
     from opsbridge.cli.lines import Line
     from opsbridge.cli.replaying import Replay, Summary
     from opsbridge.core.decisions import Rejected
+    from opsbridge.core.weights import Weights
+    from opsbridge.topology import DomainAttribute
 
 SHOWN_REJECTIONS: Final = 20
 """How many rejected lines are told one by one; --dead-letters has them all."""
@@ -39,6 +42,7 @@ def replay(
     rules: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Rule file or directory; may be repeated.")
     ] = None,
+    domains_by: DomainsBy = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where incidents go, else stdout.")
     ] = None,
@@ -55,12 +59,12 @@ def replay(
     from opsbridge.cli.lines import name_of, read_lines
     from opsbridge.sources.canonical import MAX_BYTES
 
-    run = _prepared(topology or [], rules or [])
+    run = prepared(topology or [], rules or [], domains=domain_attribute(domains_by))()
     with ExitStack() as files:
         incidents_file = _created(output, files)
         rejections = _Rejections(name_of(events), _created(dead_letters, files))
         for line in read_lines(events, keep=MAX_BYTES):
-            if rejected := run.read(_payload(line, MAX_BYTES)):
+            if rejected := run.read(payload(line, MAX_BYTES)):
                 rejections.tell(line, rejected)
         run.finish()
         for incident in run.incidents():
@@ -76,24 +80,34 @@ def replay(
         raise typer.Exit(1)
 
 
-def _prepared(topology: list[Path], rules: list[Path]) -> "Replay":
-    """The pipeline on its estate and rules; raises what is wrong with their files."""
+def prepared(
+    topology: list[Path],
+    rules: list[Path],
+    weights: "Weights | None" = None,
+    domains: "DomainAttribute | None" = None,
+) -> "Callable[[], Replay]":
+    """Makes runs on this estate and these rules; raises what is wrong with their files."""
     from opsbridge.cli.findings import say_findings
     from opsbridge.cli.replaying import Replay
     from opsbridge.core.graph import CIGraph
     from opsbridge.rules import compile_rules, load_rules
-    from opsbridge.topology import load_topology
+    from opsbridge.topology import edge_costs, load_topology
 
+    files = load_rules(rules)
+    compiled = compile_rules(files.rules)
     graph = CIGraph(())
     if topology:
-        loaded = load_topology(topology)
+        loaded = load_topology(topology, domain_attribute=domains, edge_costs=edge_costs(compiled.edge_strengths))
         say_findings(loaded.findings)
         graph = loaded.graph
     else:
         say(NO_TOPOLOGY)
-    files = load_rules(rules)
     say_findings(files.findings)
-    return Replay(graph, compile_rules(files.rules).judge, lambda: int(time.time() * 1000))
+
+    def clock() -> int:
+        return int(time.time() * 1000)
+
+    return lambda: Replay(graph, compiled.judge, clock, compiled.profiles, weights, compiled.joins)
 
 
 def _created(path: Path | None, files: ExitStack) -> BinaryIO | None:
@@ -105,7 +119,7 @@ def _created(path: Path | None, files: ExitStack) -> BinaryIO | None:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
 
 
-def _payload(line: "Line", limit: int) -> "bytes | Rejected":
+def payload(line: "Line", limit: int) -> "bytes | Rejected":
     """The line's bytes, unless it is longer than what may be read of it."""
     from opsbridge.core.decisions import Reject, Rejected
 

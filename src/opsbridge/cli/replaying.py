@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from opsbridge.core.classes import Join, Profiles
 from opsbridge.core.decisions import Candidate, Discrepancy, Incident, Outcome, Rejected, Root, Withheld
 from opsbridge.core.event import Judge, default_fingerprint
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.weights import Weights
 from opsbridge.sources.canonical import decode
 
 Clock = Callable[[], int]
@@ -61,36 +63,45 @@ class Summary(msgspec.Struct, frozen=True):
 class Replay:
     """One run of the pipeline over one input."""
 
-    def __init__(self, graph: CIGraph, judge: Judge, clock: Clock) -> None:
+    def __init__(
+        self,
+        graph: CIGraph,
+        judge: Judge,
+        clock: Clock,
+        profiles: Profiles | None = None,
+        weights: Weights | None = None,
+        joins: tuple[Join, ...] = (),
+    ) -> None:
         self._graph = graph
         self._clock = clock
-        self._pipeline = Pipeline(graph, judge)
-        self._ledger = Ledger()
+        self.pipeline = Pipeline(graph, judge, profiles, weights, joins)
+        self.ledger = Ledger()
         self._unknown: set[str] = set()
 
     def read(self, payload: bytes | Rejected) -> Rejected | None:
         """Take in one event; what was wrong with it, if it is none. A caller may have rejected it unread."""
         report = payload if isinstance(payload, Rejected) else decode(payload)
-        decisions = self._pipeline.advance([report], self._clock())
-        self._ledger.told(decisions)
+        decisions = self.pipeline.advance([report], self._clock())
+        self.ledger.told(decisions)
         refused = next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
         if isinstance(report, Report) and refused is None:
-            self._ledger.heard(self._pipeline, report.id, self._fingerprint(report))
+            self.ledger.heard(self.pipeline, report.id, self.fingerprint(report))
             self._unknown.update(each.reference for each in decisions if isinstance(each, Discrepancy))
         return refused if isinstance(refused, Rejected) else None
 
-    def _fingerprint(self, report: Report) -> str:
+    def fingerprint(self, report: Report) -> str:
+        """The alert that the report is of."""
         number = self._graph.numbers.get(report.ci)
         ci = report.ci if number is None else self._graph.cis[number].id
         return report.fingerprint or default_fingerprint(ci, report.class_)
 
     def finish(self) -> None:
         """The input ends: let everything be settled and reported."""
-        self._ledger.told(self._pipeline.finish())
+        self.ledger.told(self.pipeline.finish())
 
     def incidents(self) -> Iterator[FinalIncident]:
         """Every incident that was not merged into another, in the order in which they were first reported."""
-        ledger = self._ledger
+        ledger = self.ledger
         events = ledger.events_by_incident()
         for incident in ledger.incidents.values():
             if incident.status != "merged":
@@ -103,16 +114,16 @@ class Replay:
 
     def summary(self) -> Summary:
         """The figures of the run so far."""
-        accounts = self._pipeline.accounts
+        accounts = self.pipeline.accounts
         places: dict[str, dict[str, int]] = {}
         for (place, reason), count in sorted(accounts.places.items()):
             if count:
                 places.setdefault(place, {})[str(reason)] = count
-        merged = sum(incident.status == "merged" for incident in self._ledger.incidents.values())
-        incidents = len(self._ledger.incidents) - merged
+        merged = sum(incident.status == "merged" for incident in self.ledger.incidents.values())
+        incidents = len(self.ledger.incidents) - merged
         alerts = places.get("alert", {})
         inside = sum(count for outcome, count in alerts.items() if outcome != Outcome.WAITING)
-        unexplained = len(self._ledger.unexplained())
+        unexplained = len(self.ledger.unexplained())
         return Summary(
             read=accounts.read,
             places=places,
