@@ -104,8 +104,8 @@ def worked_example() -> str:
     """The page's example of root choice: one switch with its hosts, seen in four ways."""
     return "\n".join(
         [
-            "There is a switch `sw` with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. The switch is silent; the alerts",
-            "are symptoms and come at once.",
+            "There is a switch `sw` with hosts `h1`, `h2`, ... behind it, and a shop on `h1`. The switch is silent,",
+            "the alerts are symptoms and come at once.",
             "",
             *_weighed("Three of three hosts and the shop alert", 3, ["h1", "h2", "h3", "shop"]),
             *_weighed("The same, with nine more hosts that are silent", 12, ["h1", "h2", "h3", "shop"]),
@@ -131,8 +131,8 @@ def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     for name in ("sw", *alerting):
         links = evidence.links(numbers[name])
-        alone, cost, price = sum(map(evidence.alone, links)), sum(links.values()), evidence.price(numbers[name])
-        sums = " | ".join(f"{each / NAT:.1f}" for each in (alone, cost, price, alone - cost - price))
+        alone, cost, own = sum(map(evidence.alone, links)), sum(links.values()), evidence.price(numbers[name])
+        sums = " | ".join(f"{each / NAT:.1f}" for each in (alone, cost, own, alone - cost - own))
         yield f"| `{name}` | {len(links)} | {sums} |"
     yield ""
     reached, behind = len(alerting), hosts + 1

@@ -5,8 +5,9 @@ from math import log
 
 import msgspec
 import pytest
+from campus import campus
 from hypothesis import given
-from test_backbone import campus, down
+from test_backbone import down
 from test_backbone import timetable as times
 from timetable import FAR, PROFILES, START, Scenario, milliseconds, no_rules, report
 
