@@ -12,9 +12,10 @@ from typing import NamedTuple
 from storm import Sent
 
 from opsbridge.core.decisions import Incident, IncidentMembers
-from opsbridge.core.event import Judge
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Accounts, Pipeline
+from opsbridge.core.weights import Weights
+from opsbridge.rules.judge import RuleSet
 from opsbridge.sources.canonical import decode
 
 
@@ -93,9 +94,9 @@ class Expected:
         return self.fold.final()
 
 
-def expected(graph: CIGraph, judge: Judge, records: Iterable[Sent], now: float) -> Expected:
+def expected(graph: CIGraph, rules: RuleSet, weights: Weights, records: Iterable[Sent], now: float) -> Expected:
     """The pipeline over these records in their order; `now` in seconds since 1970."""
-    pipeline, fold = Pipeline(graph, judge), Fold()
+    pipeline, fold = Pipeline(graph, rules.judge, rules.profiles, weights, rules.joins), Fold()
     for _, value in records:
         for decision in pipeline.advance([decode(value)], int(now * 1000)):
             if isinstance(decision, Incident | IncidentMembers):

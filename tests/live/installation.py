@@ -12,7 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,14 +29,14 @@ from storm import Sent
 from opsbridge.core.decisions import Incident, IncidentMembers
 from opsbridge.rules.judge import compile_rules
 from opsbridge.rules.load import load_rules
-from opsbridge.settings import Settings
+from opsbridge.settings import Settings, weights
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import ensure_topics, topic_name
 from opsbridge.topology.load import load_topology
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
-STAGE_INPUTS = ("events", "detected", "alerts", "situations")
+STAGE_INPUTS = ("events", "detected", "alerts", "shared", "situations")
 FAST = {"session_timeout": 3.0, "heartbeat_interval": 0.5, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
 Record = ConsumerRecord[bytes | None, bytes | None]
@@ -127,13 +127,18 @@ class Worker:
 class Installation:
     """Topics, settings and an estate; what is sent in, and what comes out."""
 
-    def __init__(self, servers: str, name: str, folder: Path, topology: bytes) -> None:
+    def __init__(
+        self, servers: str, name: str, folder: Path, topology: bytes, *, domain_attribute: str | None = None
+    ) -> None:
         self.folder = folder
         (folder / "estate.json").write_bytes(topology)
         kafka = {"bootstrap_servers": servers, "group_id": name, **FAST}
         topics = {"prefix": f"{name}.", "partitions": 4}
-        paths = {"topology": folder, "rules": RULES}
-        self._tree = {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
+        paths: dict[str, object] = {"topology": folder, "rules": RULES}
+        self._tree: dict[str, dict[str, object]] = {}
+        self._tree |= {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
+        if domain_attribute is not None:
+            self._tree["correlation"] = {"domain_attribute": domain_attribute}
         self.settings = Settings.model_validate(self._tree)
         self.fold = Fold()
         self.dead: list[Record] = []
@@ -257,8 +262,8 @@ class Installation:
 
     def expected(self, records: Iterable[Sent], now: float) -> Expected:
         """What the core makes of the records, in one process."""
-        graph = load_topology([self.folder]).graph
-        return expected(graph, compile_rules(load_rules([RULES]).rules).judge, records, now)
+        graph = load_topology([self.folder], domain_attribute=self.settings.correlation.domain_attribute).graph
+        return expected(graph, compile_rules(load_rules([RULES]).rules), weights(self.settings), records, now)
 
     async def comes_to(self, wanted: Expected, *, patience: float = PATIENCE) -> None:
         """The incidents become the expected ones, and stay so when all is done; fails with the difference."""
@@ -274,7 +279,7 @@ class Installation:
         assert await self.idle(), "the incidents are right, but not all is committed"
 
 
-async def start_worker(tree: dict[str, Any], **overrides: str) -> Worker:
+async def start_worker(tree: Mapping[str, Mapping[str, object]], **overrides: str) -> Worker:
     """Start `opsbridge run` with these settings in its environment."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPSBRIDGE_")}
     for section, values in tree.items():

@@ -28,7 +28,7 @@ def event(**changes: object) -> bytes:
 
 
 GOOD = event()
-FUTURE = NOW + timedelta(minutes=11)
+FUTURE = NOW + timedelta(hours=2)
 
 # what is sent -> reason, and words of the message
 BAD: dict[str, tuple[bytes | None, str, str]] = {

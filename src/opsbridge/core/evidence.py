@@ -81,11 +81,12 @@ class Evidence:
 
     __slots__ = (
         "_below",
-        "_felt",
+        "_feeling",
         "_firsts",
         "_graph",
         "_grounded",
         "_links",
+        "_saved",
         "_owed",
         "_owns_backbone",
         "_sealed",
@@ -104,10 +105,11 @@ class Evidence:
             int, int
         ] = {}  # CI -> touched CIs behind it and itself * _REACHED + silent ones at their edge
         self._owed: dict[int, int] = {}  # CI -> what it has to add to the spread of all it depends on
-        self._felt = 0  # how many alerting CIs a dependent may be the reason of
+        self._feeling: set[Node] = set()  # alerting CIs that a dependent may be the reason of
         self._grounded: dict[str, dict[Node, None]] = {}  # CIs by the grounds they have, in the order they came
         self._firsts: dict[str, Node] = {}
-        self._links: dict[Node, dict[Node, int]] = {}  # answers of `links` since the last change
+        self._links: dict[Node, dict[Node, int]] = {}  # answers of `links` since the last change...
+        self._saved: dict[Node, int] = {}  # ...and of `saves`
         self._sealed: set[Node] = set()
         self.alerting: dict[Node, Alerting] = {}
 
@@ -158,7 +160,7 @@ class Evidence:
         """Whether something alerts nearby that this CI could be the reason of, though it does not depend on it."""
         if any(self._first(ground) == node for ground in self.alerting[node].grounds):
             return True
-        if not self._felt or not isinstance(node, int):
+        if not self._feeling or not isinstance(node, int):
             return False
         edge: Iterable[int] = [node]
         for _ in range(BACK_HOPS):
@@ -176,9 +178,10 @@ class Evidence:
     def add(self, node: Node, alerting: Alerting) -> None:
         """A CI that had no recent alert has one."""
         self.alerting[node] = alerting
-        self._felt += alerting.feels()
+        if alerting.feels():
+            self._feeling.add(node)
         self._ground(node, alerting)
-        self._links.clear()
+        self._forget_links()
         below = self._below
         touched: list[Node] = []
         for number in self.upstream(node):
@@ -194,20 +197,20 @@ class Evidence:
     def change(self, node: Node, alerting: Alerting) -> None:
         """The alerts of a CI say something else than before."""
         before = self.alerting[node]
-        self._felt += alerting.feels() - before.feels()
+        (self._feeling.add if alerting.feels() else self._feeling.discard)(node)
         self._unground(node, before)
         self._ground(node, alerting)
         self.alerting[node] = alerting
-        self._links.clear()
+        self._forget_links()
 
     def withdraw(self, node: Node) -> None:
         """The CI's alerts are no longer recent: forget what they said."""
         if node in self._sealed:
             self._seal(node, -1)
         alerting = self.alerting.pop(node)
-        self._felt -= alerting.feels()
+        self._feeling.discard(node)
         self._unground(node, alerting)
-        self._links.clear()
+        self._forget_links()
         below = self._below
         released: list[Node] = []
         for number in self.upstream(node):
@@ -219,6 +222,10 @@ class Evidence:
             for number in released:
                 del below[number]
 
+    def _forget_links(self) -> None:
+        self._links.clear()
+        self._saved.clear()
+
     def _ground(self, node: Node, alerting: Alerting) -> None:
         for ground in alerting.grounds:
             self._grounded.setdefault(ground, {})[node] = None
@@ -227,8 +234,8 @@ class Evidence:
     def _unground(self, node: Node, alerting: Alerting) -> None:
         for ground in alerting.grounds:
             others = self._grounded[ground]
-            del others[node]
             self._firsts.pop(ground, None)
+            del others[node]
             if not others:
                 del self._grounded[ground]
 
@@ -323,6 +330,14 @@ class Evidence:
 
     # explanations
 
+    def saves(self, root: Node) -> int:
+        """What a failure of `root` would save over leaving all that it can explain alone, its price not counted."""
+        saved = self._saved.get(root)
+        if saved is None:
+            links = self.links(root)
+            saved = self._saved[root] = sum(max(0, self.alone(node) - cost) for node, cost in links.items())
+        return saved
+
     def links(self, root: Node, within: set[Node] | None = None) -> dict[Node, int]:
         """What it costs to explain each alerting CI by a failure of `root`: its own costs nothing, others at least 1.
 
@@ -377,11 +392,11 @@ class Evidence:
                 if not back
                 else []
             )
-            if back < BACK_HOPS and self._felt and (back or node in alerting):
+            if back < BACK_HOPS and self._feeling and (back or node in alerting):
                 steps += [
                     (number, edge, back + 1)
                     for number, edge in zip(graph.providers[node], graph.costs[node], strict=True)
-                    if number in below
+                    if self._leads_back(number, back + 1)
                 ]
             for number, edge, backward in steps:
                 if number == root:
@@ -401,7 +416,7 @@ class Evidence:
                     explained = untimed if before is None else found
                     if cost + step < explained.get(number, limit):
                         explained[number] = cost + step
-                    if below[number] == 1 and not self._felt:
+                    if below[number] == 1 and not self._feeling:
                         continue  # nothing goes on from here
                 onward = cost + step // behind
                 at = number, backward, last if there is None else number
@@ -409,6 +424,14 @@ class Evidence:
                     best[at] = onward
                     heappush(queue, (onward, *at))
         return found, untimed
+
+    def _leads_back(self, number: int, back: int) -> bool:
+        """Whether it alerts in a way that a dependent may be the reason of, or stands right before what does."""
+        if number in self._feeling:
+            return True
+        if back >= BACK_HOPS or number in self.alerting:
+            return False
+        return not self._feeling.isdisjoint(self._graph.providers[number])
 
     def _felt_forward(self, there: Alerting) -> int:
         """What it costs that a failing provider makes a CI alert like that."""

@@ -105,10 +105,8 @@ class Region:
                 return found
         elif evidence.below(candidate) == 1 and not evidence.felt(candidate):
             return found
-        links = evidence.links(candidate)
-        saved = sum(max(0, evidence.alone(node) - cost) for node, cost in links.items())
-        if saved > evidence.price(candidate):
-            self._links[candidate] = links
+        if evidence.saves(candidate) > evidence.price(candidate):
+            links = self._links[candidate] = evidence.links(candidate)
             found.append(links)
         return found
 

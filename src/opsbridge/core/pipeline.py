@@ -1,13 +1,16 @@
 """The whole core in one chain: canonical reports in, decisions out. Replay, tests and benchmarks drive it.
 
-The stream runs the same four stages in agents of their own with topics between them; what they decide is the same.
+The stream runs the same stages in agents of their own with topics between them; what they decide is the same.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from opsbridge.core.alerts import Change, FirstLevel, Heard, unknown_cis
+from opsbridge.core.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
+from opsbridge.core.backbone import Backbone, News, home, time_of
+from opsbridge.core.classes import Join, Profiles
 from opsbridge.core.decisions import (
     Discrepancy,
     Expired,
@@ -23,9 +26,13 @@ from opsbridge.core.event import Event, Judge
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.response import ResponseSelection
-from opsbridge.core.second_level import REPORT_AFTER_MS, TICK_MS, SecondLevel
+from opsbridge.core.second_level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel
+from opsbridge.core.weights import Weights
 
 Decision = Rejected | Withheld | Expired | Discrepancy | Transition | SituationUpdate | Incident | IncidentMembers
+
+FINISH_MS: Final = LATENESS_MS + QUIET_MS + LONGEST_SILENCE_MS + 2 * TICK_MS
+"""So long after the last event everything is explained, also in a storm, and has been told."""
 
 
 class Stage(Protocol):
@@ -82,14 +89,23 @@ def _place_of(answer: Rejected | Withheld) -> tuple[str, str]:
 
 
 class Pipeline:
-    """Intake, first level, second level and response of one estate, in one place."""
+    """Intake, first level, second level, backbone and response of one estate, in one place."""
 
-    def __init__(self, graph: CIGraph, judge: Judge) -> None:
-        self.intake = Intake(graph, judge)
+    def __init__(
+        self,
+        graph: CIGraph,
+        judge: Judge,
+        profiles: Profiles | None = None,
+        weights: Weights | None = None,
+        joins: tuple[Join, ...] = (),
+    ) -> None:
+        self.intake = Intake(graph, judge, joins)
         self.first = FirstLevel()
-        self.second = SecondLevel(graph)
+        self.second = SecondLevel(graph, profiles, weights)
+        self.backbone = Backbone(graph, profiles, weights) if any(graph.backbone) else None
         self.response = ResponseSelection()
         self.accounts = Accounts()
+        self._graph = graph
         self._position = 0
 
     def advance(self, reports: Iterable[Report | Rejected], now: int) -> list[Decision]:
@@ -117,11 +133,26 @@ class Pipeline:
     def _correlate(self, transitions: list[Transition]) -> Iterator[Decision]:
         yield from unknown_cis(transitions)
         yield from transitions
-        updates = self.second.advance(transitions)
-        updates += self.second.expire(self.first.now)
+        updates = self._explain(transitions)
         yield from updates
         yield from self.response.advance(updates)
         self.response.expire(self.first.now)
+
+    def _explain(self, transitions: list[Transition]) -> list[SituationUpdate]:
+        if self.backbone is None:
+            return self.second.advance(transitions) + self.second.expire(self.first.now)
+        news: list[News] = []
+        updates: list[SituationUpdate] = []
+        own: list[Transition] = []
+        for transition in transitions:
+            (news if home(self._graph, transition) else own).append(transition)
+        shared: list[News] = []
+        for update in self.second.advance(own) + self.second.expire(self.first.now):
+            (shared if home(self._graph, update) else updates).append(update)
+        # What was told at a tick comes before what is heard then: no tick is told of after its time was heard.
+        updates += self.backbone.advance(sorted([*shared, *news], key=time_of))
+        updates += self.backbone.expire(self.first.now)
+        return sorted(updates, key=time_of)
 
     def expire(self, now: int) -> list[Decision]:
         """Nothing was heard until `now` (event time): what follows from that."""
@@ -131,7 +162,7 @@ class Pipeline:
 
     def finish(self) -> list[Decision]:
         """The input ends: wait just long enough, in event time, for everything to be settled and reported."""
-        return self.expire(self.first.now + REPORT_AFTER_MS + TICK_MS)
+        return self.expire(self.first.now + FINISH_MS + (BACKBONE_LATENESS_MS if self.backbone is not None else 0))
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call, of all stages."""
@@ -149,4 +180,5 @@ class Pipeline:
         self.first.now = max(self.first.now, self.second.now)  # its alerts do not tell of time that passed in silence
 
     def _stages(self) -> tuple[tuple[bytes, Stage], ...]:
-        return (b"first:", self.first), (b"second:", self.second), (b"response:", self.response)
+        backbone = ((b"backbone:", self.backbone),) if self.backbone is not None else ()
+        return (b"first:", self.first), (b"second:", self.second), *backbone, (b"response:", self.response)

@@ -59,7 +59,7 @@ CLOSE_AFTER_LONGEST_MS: Final = 14_400_000
 """...and a CI that alarms alone stays twice as long each time it comes back, at most this long: a chronic alarm opens
 few situations, not one again and again."""
 
-PIECE: Final = 400
+PIECE: Final = 100
 """An explanation of up to so many CIs is worked out whole at every change."""
 
 QUIET_MS: Final = 5_000

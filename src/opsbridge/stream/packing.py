@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from opsbridge.core.decisions import Transition
+from opsbridge.core.backbone import News
+from opsbridge.core.decisions import SituationUpdate, Transition
 from opsbridge.core.event import Event
 
 PACK_BYTES: Final = 400_000
@@ -19,6 +20,12 @@ _T = TypeVar("_T", Event, Transition)
 _encode = msgspec.json.Encoder().encode
 decode_events = msgspec.json.Decoder(list[Event]).decode
 decode_transitions = msgspec.json.Decoder(list[Transition]).decode
+decode_update = msgspec.json.Decoder(SituationUpdate).decode
+
+
+def decode_news(value: bytes) -> Sequence[News]:
+    """What a record of `shared` holds: a pack of transitions, or one update of a situation."""
+    return decode_transitions(value) if value.startswith(b"[") else [decode_update(value)]
 
 
 def packs(things: Sequence[_T]) -> Iterator[bytes]:

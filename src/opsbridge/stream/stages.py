@@ -1,4 +1,6 @@
-"""The four stages of the stream, each a loop over one partition's lane: intake, first level, second level, response.
+"""The stages of the stream, each a loop over one partition's lane.
+
+Intake, first level, second level, response; and the backbone between the last two, for what several domains share.
 
 Each hands record batches to the stage of the core with the same name, sends what that answers, and saves what that
 changed; it decides nothing. While a partition is quiet its event time moves on with the wall clock.
@@ -14,6 +16,8 @@ from zlib import crc32
 import msgspec
 
 from opsbridge.core.alerts import FirstLevel, unknown_cis
+from opsbridge.core.backbone import Backbone, News, home, time_of
+from opsbridge.core.classes import Profiles
 from opsbridge.core.decisions import Expired, Incident, Outcome, Reject, Rejected, SituationUpdate, Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CIGraph
@@ -21,6 +25,7 @@ from opsbridge.core.intake import Intake
 from opsbridge.core.pipeline import Stage
 from opsbridge.core.response import Decision, ResponseSelection
 from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.weights import Weights
 from opsbridge.settings import TopicSettings
 from opsbridge.sources.canonical import decode
 from opsbridge.stream.app import WorkerApp
@@ -30,7 +35,7 @@ from opsbridge.stream.dead_letters import bury
 from opsbridge.stream.errors import RecoveryError
 from opsbridge.stream.lanes import Lane, Tick
 from opsbridge.stream.outbox import Outbox
-from opsbridge.stream.packing import decode_events, decode_transitions, packs
+from opsbridge.stream.packing import decode_events, decode_news, decode_transitions, decode_update, packs
 from opsbridge.stream.tables import StateTable
 from opsbridge.stream.topics import topic_name, topics_of
 from opsbridge.web.metrics import Metrics
@@ -48,7 +53,6 @@ APPLIED: Final = b"\x00applied"
 covers need not be recognised record by record, even where the alert has been forgotten since."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_update = msgspec.json.Decoder(SituationUpdate).decode
 
 
 class _Clock:
@@ -67,9 +71,10 @@ class _Clock:
 
 
 class _InOrder:
-    """Sorts transitions by the time of their telling, without turning round those of one alert.
+    """Sorts news by the time of their telling, without turning round those of one alert or situation.
 
-    A clock of the first level may go back in a restart; a resolution before its firing would be lost.
+    They come from several partitions, whose clocks differ after a pause, and a clock may go back in a restart; a
+    resolution before its firing would be lost.
     """
 
     __slots__ = ("_told",)
@@ -77,30 +82,41 @@ class _InOrder:
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
 
-    def __call__(self, transition: Transition) -> int:
-        told = self._told.get(transition.fingerprint, 0)
-        if transition.now_ms > told:
-            self._told[transition.fingerprint] = told = transition.now_ms
+    def __call__(self, news: News) -> int:
+        name = news.fingerprint if isinstance(news, Transition) else news.situation.id
+        told = max(self._told.get(name, 0), time_of(news))
+        self._told[name] = told
         return told
 
 
 class Stages:
     """What the stages of one worker share: the estate, the rules, the topics and the metrics."""
 
-    def __init__(self, app: WorkerApp, intake: Intake, graph: CIGraph, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: WorkerApp,
+        intake: Intake,
+        graph: CIGraph,
+        metrics: Metrics,
+        profiles: Profiles | None = None,
+        weights: Weights | None = None,
+    ) -> None:
         self._app = app
         self._intake = intake
         self._graph = graph
+        self._profiles, self._weights = profiles, weights
         self._metrics = metrics
         self._topics = app.settings.topics
         name = self._name
         self._first_state = app.add_table("first-level", name("first-level-state"))
         self._second_state = app.add_table("second-level", name("second-level-state"))
+        self._backbone_state = app.add_table("backbone", name("backbone-state"))
         self._response_state = app.add_table("response", name("response-state"))
         self._intake_convoy, self._first_convoy = Convoy(), Convoy()
         app.add_stage("intake", inputs(self._topics), self.intake)
         app.add_stage("first-level", [name("detected")], self.first_level, tick_seconds=TICK_SECONDS)
         app.add_stage("second-level", [name("alerts")], self.second_level, tick_seconds=TICK_SECONDS)
+        app.add_stage("backbone", [name("shared")], self.backbone, tick_seconds=TICK_SECONDS)
         app.add_stage("response", [name("situations")], self.response, tick_seconds=TICK_SECONDS)
 
     def _name(self, entity: str) -> str:
@@ -201,14 +217,16 @@ class Stages:
         )
 
     def _tell_transitions(self, outbox: Outbox, transitions: Sequence[Transition]) -> None:
-        alerts, discrepancies = self._name("alerts"), self._name("discrepancies")
-        domains: dict[str, list[Transition]] = {}
+        alerts, shared, discrepancies = self._name("alerts"), self._name("shared"), self._name("discrepancies")
+        places: dict[tuple[str, str], list[Transition]] = {}
         for transition in transitions:
-            domains.setdefault(self._domain(transition), []).append(transition)
-        for domain, changed in domains.items():
+            backbone = home(self._graph, transition)
+            place = (shared, backbone) if backbone else (alerts, self._domain(transition))
+            places.setdefault(place, []).append(transition)
+        for (topic, domain), changed in places.items():
             key = domain.encode()
             for pack in packs(changed):
-                outbox.add(alerts, key, pack)
+                outbox.add(topic, key, pack)
         unknown = unknown_cis(transitions)
         for discrepancy in unknown:
             outbox.add(discrepancies, discrepancy.reference.encode(), _encode(discrepancy))
@@ -224,16 +242,17 @@ class Stages:
 
     async def second_level(self, lane: Lane) -> None:
         """Explain the alerts of this partition's domains."""
-        stage, outbox = SecondLevel(self._graph), self._app.outbox()
-        situations = self._name("situations")
+        stage, outbox = SecondLevel(self._graph, self._profiles, self._weights), self._app.outbox()
+        situations, shared = self._name("situations"), self._name("shared")
 
         def tell(updates: Iterable[SituationUpdate]) -> None:
             for update in updates:
-                outbox.add(situations, update.situation.id.encode(), _encode(update))
+                backbone = home(self._graph, update)
+                topic, key = (shared, backbone) if backbone else (situations, update.situation.id)
+                outbox.add(topic, key.encode(), _encode(update))
 
         def hear(records: Records) -> None:
             transitions = [change for record in records for change in decode_transitions(record.value or b"[]")]
-            # They come from several partitions of the first level, whose clocks differ after a pause.
             transitions.sort(key=_InOrder())
             tell(stage.advance(transitions))
 
@@ -242,6 +261,29 @@ class Stages:
 
         await self._work(
             "second_level", lane, self._name("alerts"), self._second_state, stage, Convoy(), outbox, hear, expire
+        )
+
+    # backbone: what several domains share
+
+    async def backbone(self, lane: Lane) -> None:
+        """Decide what the situations that domains have found by themselves have in common."""
+        stage, outbox = Backbone(self._graph, self._profiles, self._weights), self._app.outbox()
+        situations = self._name("situations")
+
+        def tell(updates: Iterable[SituationUpdate]) -> None:
+            for update in updates:
+                outbox.add(situations, update.situation.id.encode(), _encode(update))
+
+        def hear(records: Records) -> None:
+            news = [each for record in records for each in decode_news(record.value or b"[]")]
+            news.sort(key=_InOrder())
+            tell(stage.advance(news))
+
+        def expire(now: int) -> None:
+            tell(stage.expire(now))
+
+        await self._work(
+            "backbone", lane, self._name("shared"), self._backbone_state, stage, Convoy(), outbox, hear, expire
         )
 
     # response: situations to incidents
@@ -260,7 +302,7 @@ class Stages:
                     outbox.add(members, decision.incident.encode(), _encode(decision))
 
         def hear(records: Records) -> None:
-            tell(stage.advance([_decode_update(record.value) for record in records if record.value is not None]))
+            tell(stage.advance([decode_update(record.value) for record in records if record.value is not None]))
 
         def expire(now: int) -> None:
             tell(stage.expire(now))

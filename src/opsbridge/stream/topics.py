@@ -53,6 +53,8 @@ CATALOGUE: tuple[Entity, ...] = (
     Entity("first-level-state", "fingerprint", "compact", together="CI", configs=_STATE, state=True),
     Entity("alerts", "correlation domain", "delete", together="domain"),
     Entity("second-level-state", "situation or alert", "compact", together="domain", configs=_STATE, state=True),
+    Entity("shared", "backbone domain", "delete", together="backbone"),
+    Entity("backbone-state", "finding, situation or alert", "compact", together="backbone", configs=_STATE, state=True),
     Entity("situations", "situation id", "compact,delete", together="situation", configs=_SNAPSHOTS),
     Entity("feedback", "situation id", "delete", together="situation"),
     Entity("response-state", "record id", "compact", together="situation", configs=_STATE, state=True),

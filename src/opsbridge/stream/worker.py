@@ -12,16 +12,16 @@ from typing import Final
 
 from faust.types import TP
 
-from opsbridge.core.event import Judge
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
-from opsbridge.rules.judge import compile_rules
+from opsbridge.rules.judge import RuleSet, compile_rules
 from opsbridge.rules.load import load_rules
-from opsbridge.settings import Settings, SettingsError
+from opsbridge.settings import Settings, SettingsError, weights
 from opsbridge.stream.app import WorkerApp, create_app, run_worker
 from opsbridge.stream.stages import Stages
 from opsbridge.stream.topics import ensure_topics
 from opsbridge.topology.load import load_topology
+from opsbridge.topology.strength import edge_costs
 from opsbridge.web.metrics import Metrics
 from opsbridge.web.readiness import Readiness
 from opsbridge.web.server import create_web, serving
@@ -40,14 +40,15 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     that could not be read or saved (1).
     """
     _require_known_sources(settings)
-    graph, judge = load_estate(settings, metrics)
+    graph, rules = load_estate(settings, metrics)
     report = await ensure_topics(settings)
     report.require()
     for finding in report.findings:
         log.warning("topic %s", finding)
     readiness.topics_verified = True
     app = create_app(settings)
-    Stages(app, Intake(graph, judge), graph, metrics)
+    intake = Intake(graph, rules.judge, rules.joins)
+    Stages(app, intake, graph, metrics, rules.profiles, weights(settings))
 
     async def assigned(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
@@ -84,13 +85,17 @@ async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None
         told = set(lags)
 
 
-def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, Judge]:
+def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, RuleSet]:
     """The CI graph and the compiled rules of these settings; raises their errors with file, line and column."""
-    topology = load_topology([settings.paths.topology])
     files = load_rules([settings.paths.rules])
+    rules = compile_rules(files.rules)
+    topology = load_topology(
+        [settings.paths.topology],
+        domain_attribute=settings.correlation.domain_attribute,
+        edge_costs=edge_costs(rules.edge_strengths),
+    )
     for finding in (*topology.findings, *files.findings):
         log.warning("%s", finding)
-    rules = compile_rules(files.rules)
     graph = topology.graph
     metrics.loaded(
         cis=len(graph),
@@ -100,7 +105,7 @@ def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, Judge]:
         rule_set=rules.digest,
         now=time.time(),
     )
-    return graph, rules.judge
+    return graph, rules
 
 
 def _require_known_sources(settings: Settings) -> None:
