@@ -62,8 +62,11 @@ few situations, not one again and again."""
 PIECE: Final = 100
 """An explanation of up to so many CIs is worked out whole at every change."""
 
+GROWN: Final = 3
+"""A larger one grows as it is, and is worked out whole when it has so many times as many more..."""
+
 QUIET_MS: Final = 5_000
-"""A larger one grows as it is, and is worked out whole when it has doubled, when nothing came for this long..."""
+"""...when nothing came for this long..."""
 
 UNQUIET_MS: Final = 30_000
 """...or when it has waited for this long."""
@@ -354,7 +357,7 @@ class SecondLevel:
                 self._take_in(situation, alert)
         if fresh:
             self._explain(fresh)
-        if self._loose and (len(self._loose) >= self._whole or self._loose_deadline() <= self.now):
+        if self._loose and (len(self._loose) >= GROWN * self._whole or self._loose_deadline() <= self.now):
             self._explain_whole()
 
     def _keeps(self, alert: AlertState, node: Node) -> LiveSituation | None:
@@ -414,9 +417,9 @@ class SecondLevel:
         evidence = self._evidence
         best: tuple[int, LiveSituation] | None = None
         for root, cost in evidence.roots_of(node):
-            situation = self._rooted.get(root)
-            if situation is not None and len(situation.nodes) > larger_than and (best is None or cost < best[0]):
-                best = cost, situation
+            for situation in (self._rooted.get(root), self._claimed.get(root)):
+                if situation is not None and len(situation.nodes) > larger_than and (best is None or cost < best[0]):
+                    best = cost, situation
         if best is None or best[0] >= evidence.alone(node):
             return False
         self._claim(best[1], node)
@@ -561,7 +564,7 @@ class SecondLevel:
     def _merge(self, situation: LiveSituation, heir: LiveSituation) -> None:
         """End a situation whose CIs another one explains; nobody needs to hear of it if nobody heard of it before."""
         state = situation.state
-        if state.merged_into is not None:
+        if state.status not in ("open", "resolved"):
             return
         for alert in list(situation.alerts.values()):  # what has settled goes where the rest went
             situation.leave(alert)
