@@ -10,6 +10,7 @@ from benchmarks.estates import SHARES, START, Estate, estate, events, single_sto
 from opsbridge.core.decisions import Incident, Rejected
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.rules import compile_rules
 from opsbridge.sources.canonical import decode
 from opsbridge.topology.load import load_topology
 
@@ -80,7 +81,7 @@ def test_share_of_events_that_change_an_alert_does_not_depend_on_the_size() -> N
     shares = []
     for size in (1_000, 10_000):
         world, number = estate(size), 20_000
-        result = run(world.graph(), lambda _event, _ci: None, batches_of(list(events(world, number))))
+        result = run(world.graph(), compile_rules(()), batches_of(list(events(world, number))))
         shares.append(result.decisions["Transition"] / number)
     assert shares[0] == pytest.approx(shares[1], rel=0.2)
 
