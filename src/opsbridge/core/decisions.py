@@ -105,7 +105,7 @@ class Member(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A CI that could be the root; `score` is a log-likelihood ratio in nats (see roots.py), more is better."""
+    """A CI that could be the root; `score` is a log-likelihood ratio in nats (explanation.py), more is better."""
 
     ci: str
     score: float

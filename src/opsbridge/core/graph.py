@@ -61,7 +61,7 @@ _DEEP: Final = 16
 _FAR: Final = 1 << 62
 
 MAX_HOPS: Final = 8
-"""How far a failure is taken as an explanation; farther, evidence is too thin to weigh (see roots.py)."""
+"""How far a failure is taken as an explanation; farther, evidence is too thin to weigh (evidence.py)."""
 
 Levels = tuple[tuple[int, ...], ...]
 """CIs by distance: item h holds the numbers of the CIs that are h hops away."""
