@@ -41,7 +41,10 @@ REPORT_RARER: Final = 10
 LONGEST_SILENCE_MS: Final = 60_000
 
 RECENT_MS: Final = 900_000
-"""A situation that nothing joined for this long is settled: later alerts have another cause."""
+"""A situation that nothing joined for this long is settled: later alerts have another cause..."""
+
+RECENT_LONGEST_MS: Final = 3_600_000
+"""...and so is one that has been joined again and again for this long: where something always alarms, that is no storm."""
 
 OVER_MS: Final = 120_000
 """A situation without a firing alert for this long is settled too, if it has not come back by then."""
@@ -482,6 +485,7 @@ class SecondLevel:
             seed.opened,
             self.now,
             reopened=seed.occurrence - 1,
+            recent_since=self.now,
         )
         situation = LiveSituation(state, group.root)
         self._situations[state.id] = situation
@@ -511,6 +515,7 @@ class SecondLevel:
     def _resume(self, situation: LiveSituation, group: Group) -> LiveSituation:
         self._unshelve(situation)
         situation.state.recent = True
+        situation.state.recent_since = self.now
         situation.state.reopened += 1
         situation.state.flapping = len(group.nodes) == 1
         self._mark(situation.state)
@@ -608,7 +613,7 @@ class SecondLevel:
 
     def _settles(self, state: SituationState) -> int:
         """From when on the situation's alerts no longer count as evidence."""
-        quiet = state.newest + RECENT_MS
+        quiet = min(state.newest + RECENT_MS, state.recent_since + RECENT_LONGEST_MS)
         if state.resolved is not None:
             quiet = min(quiet, max(state.newest, state.resolved) + OVER_MS)
         return _next_tick(quiet + self._lateness)

@@ -105,6 +105,8 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """It was taken up again because one CI of it alarms again: no reason to take in what else happens there."""
     lone: bool = True
     """All its alerts come from one CI."""
+    recent_since: int = 0
+    """Since when its alerts have counted as evidence."""
     recent: bool = True
     """Its alerts still count as evidence, and new ones may join."""
     merged_into: str | None = None
