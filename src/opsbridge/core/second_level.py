@@ -44,7 +44,7 @@ RECENT_MS: Final = 900_000
 """A situation that nothing joined for this long is settled: later alerts have another cause..."""
 
 RECENT_LONGEST_MS: Final = 3_600_000
-"""...and so is one that has been joined again and again for this long: where something always alarms, it is no storm."""
+"""...and so is one that has been joined again and again for this long: what always alarms is no storm."""
 
 OVER_MS: Final = 120_000
 """A situation without a firing alert for this long is settled too, if it has not come back by then."""
