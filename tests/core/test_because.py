@@ -21,8 +21,8 @@ from opsbridge.core.explanation import confidence
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.response import incident_id
-from opsbridge.core.situations import LiveSituation, SituationState
-from opsbridge.core.trial import Scene, Trial, weighed
+from opsbridge.core.situations import LiveSituation, SituationState, weighed
+from opsbridge.core.trial import Scene, Trial
 from opsbridge.core.weights import NAT, Weights
 
 STORM = """

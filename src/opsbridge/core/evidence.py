@@ -148,13 +148,10 @@ class Evidence:
         """What the CI depends on, with about what it would cost that one to explain it: shared edges are not known."""
         here = self.alerting[node]
         if isinstance(node, int):
-            extra = self.weights.caused if here.nature == Nature.CAUSE else 0
+            extra = self._felt_forward(here)
             for provider, cost in self._graph.beyond(node):
                 own = self.alerting.get(provider)
-                yield (
-                    provider,
-                    cost + extra + (0 if own is None else self._lag(own.since, own.until, here.since)),
-                )
+                yield provider, cost + extra + (0 if own is None else self._lag(own.since, own.until, here.since))
 
     def felt(self, node: Node) -> bool:
         """Whether something alerts nearby that this CI could be the reason of, though it does not depend on it."""

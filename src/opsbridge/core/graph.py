@@ -60,9 +60,6 @@ _DEEP: Final = 16
 
 _FAR: Final = 1 << 62
 
-MAX_HOPS: Final = 8
-"""How far a failure is taken as an explanation; farther, evidence is too thin to weigh (evidence.py)."""
-
 Levels = tuple[tuple[int, ...], ...]
 """CIs by distance: item h holds the numbers of the CIs that are h hops away."""
 
@@ -105,7 +102,6 @@ class CIGraph:
         "_homes",
         "_kept",
         "_pairs",
-        "_upstream",
         "backbone",
         "cis",
         "costs",
@@ -174,7 +170,6 @@ class CIGraph:
         self.service_times: dict[int, ServiceTime] = dict(service_times or {})
         self.max_cost = max_cost
         self._homes = _homes(self) if any(self.backbone) else {}
-        self._upstream: dict[int, Levels] = {}
         self._expects: dict[int, tuple[int, ...]] = {}
         self._beyond: list[Reach | None] = [None] * len(self.cis)
         self._closures: dict[tuple[tuple[int, ...], tuple[int, ...]], Reach] = {}  # by providers and their costs
@@ -212,23 +207,16 @@ class CIGraph:
         domain = self.domains[number]
         return domain if self.backbone[number] else self.shared_by(domain)
 
-    def upstream(self, number: int) -> Levels:
-        """The CI itself and all it depends on within MAX_HOPS; item h holds the CIs that are h hops away, each once."""
-        found = self._upstream.get(number)
-        if found is None:
-            found = self._upstream[number] = _levels(self.providers, number, MAX_HOPS)
-        return found
-
-    def downstream(self, number: int, max_hops: int = MAX_HOPS) -> Levels:
-        """The CI itself and all that depends on it within `max_hops`, by hops like `upstream`; not kept."""
-        return _levels(self.dependents, number, max_hops)
+    def downstream(self, number: int) -> Levels:
+        """The CI itself and all that depends on it, each once: item h holds the CIs that are h hops away; not kept."""
+        return _levels(self.dependents, number)
 
     def impacted(self, number: int) -> list[int]:
         """Every CI that depends on this one, however far, without the CI itself; nearest first.
 
         Redundancy is not asked: this is whom the failure may reach. Whom it does reach tells impact.py.
         """
-        return [ci for level in self.downstream(number, len(self.cis))[1:] for ci in level]
+        return [ci for level in self.downstream(number)[1:] for ci in level]
 
     def reach(self, number: int) -> Reach:
         """The CI itself (cost 0) and all it depends on by paths of at most `max_cost`, the cheapest first."""
@@ -410,18 +398,18 @@ def _cheapest(graph: CIGraph, providers: tuple[int, ...], costs: tuple[int, ...]
     return best
 
 
-def _levels(edges: Sequence[tuple[int, ...]], start: int, max_hops: int) -> Levels:
+def _levels(edges: Sequence[tuple[int, ...]], start: int) -> Levels:
     """Breadth first from `start` along `edges`; a cycle ends where a CI has been seen at fewer hops."""
     seen = {start}
-    levels: list[tuple[int, ...]] = [(start,)]
-    for _ in range(max_hops):
+    levels: list[tuple[int, ...]] = []
+    edge: tuple[int, ...] = (start,)
+    while edge:
+        levels.append(edge)
         reached: dict[int, None] = {}
-        for number in levels[-1]:
+        for number in edge:
             for neighbour in edges[number]:
                 if neighbour not in seen:
                     seen.add(neighbour)
                     reached[neighbour] = None
-        if not reached:
-            break
-        levels.append(tuple(reached))
+        edge = tuple(reached)
     return tuple(levels)

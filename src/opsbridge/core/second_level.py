@@ -7,7 +7,7 @@ a storm opens one, not hundreds. Nothing depends on how the input is cut in batc
 """
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable
 from heapq import heappop, heappush
 from typing import Final
 
@@ -16,11 +16,11 @@ import msgspec
 from opsbridge.core.alerts import Change
 from opsbridge.core.classes import Profiles
 from opsbridge.core.decisions import SituationUpdate, Status, Transition
-from opsbridge.core.evidence import NEVER, Alerting, Evidence, Node
+from opsbridge.core.evidence import NEVER, Evidence, Node
 from opsbridge.core.explanation import Group, Region
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.reporting import Reporter
-from opsbridge.core.situations import AlertState, ClockState, LiveSituation, SituationState, situation_id
+from opsbridge.core.situations import AlertState, ClockState, LiveSituation, SituationState, situation_id, weighed
 from opsbridge.core.weights import Weights
 
 TICK_MS: Final = 1_000
@@ -55,12 +55,12 @@ LULL_MS: Final = 60_000
 CLOSE_AFTER_MS: Final = 300_000
 """A resolved situation is closed after this long; until then, the same root reopens it..."""
 
-FLAPS_WITHIN_MS: Final = 3_600_000
-"""A CI that fires again alone flaps in the situation that it belongs to, unless nothing has joined that for an hour."""
-
 CLOSE_AFTER_LONGEST_MS: Final = 14_400_000
 """...and a CI that alarms alone stays twice as long each time it comes back, at most this long: a chronic alarm opens
 few situations, not one again and again."""
+
+FLAPS_WITHIN_MS: Final = 3_600_000
+"""A CI that fires again alone flaps in the situation that it belongs to, unless nothing has joined that for an hour."""
 
 PIECE: Final = 100
 """An explanation of up to so many CIs is worked out whole at every change."""
@@ -282,9 +282,8 @@ class SecondLevel:
             if self._at[node]:
                 self._weigh(node)
             else:
-                self._evidence.withdraw(node)
-                self._loose.pop(node, None)
-                del self._at[node], self._claimed[node], situation.nodes[node]
+                self._withdraw(node)
+                del situation.nodes[node]
             self._wait(alert)
         elif not recent and all(other.ci == alert.ci for other in situation.alerts.values()):
             self._unshelve(situation)
@@ -307,37 +306,29 @@ class SecondLevel:
         if not situation.firing and situation.state.cleared + LULL_MS < time:
             self._cease_recent(situation)
         elif node != situation.root and self._evidence.alerting[node].until + LULL_MS < time:
-            for alert in self._at.pop(node):
+            for alert in self._at[node]:
                 alert.spent = True
                 self._dirty[_ALERT + alert.fingerprint.encode()] = None
-            self._evidence.withdraw(node)
-            self._loose.pop(node, None)
-            del self._claimed[node], situation.nodes[node]
+            self._withdraw(node)
+            del situation.nodes[node]
             if not situation.nodes:
                 self._cease_recent(situation)
 
-    def weighed(self, alerts: Sequence[AlertState]) -> Alerting:
-        """What these alerts of one CI say together."""
-        together = Alerting(
-            min(alert.opened for alert in alerts),
-            NEVER if any(alert.firing for alert in alerts) else max(alert.cleared for alert in alerts),
-            occurrence=min(alert.occurrence for alert in alerts),
-            grounds=tuple(sorted({ground for alert in alerts for ground in alert.grounds})),
-            sealed=all(alert.sealed for alert in alerts),
-        )
-        for alert in alerts:
-            together.include(self._profiles(alert.class_))
-        return together
+    def _withdraw(self, node: Node) -> None:
+        """What a CI said no longer counts; its situation lets go of it."""
+        self._evidence.withdraw(node)
+        self._loose.pop(node, None)
+        del self._at[node], self._claimed[node]
 
     def _weigh(self, node: Node) -> bool:
         """Whether the alerts of a CI say something else than before."""
-        weighed = self.weighed(self._at[node])
+        now = weighed(self._at[node], self._profiles)
         before = self._evidence.alerting.get(node)
         if before is None:
-            self._evidence.add(node, weighed)
+            self._evidence.add(node, now)
             return True
-        self._evidence.change(node, weighed)
-        return not before.equals(weighed)
+        self._evidence.change(node, now)
+        return not before.equals(now)
 
     # settling
 
@@ -664,9 +655,7 @@ class SecondLevel:
         situation.state.recent = False
         situation.state.settled = situation.state.sequence
         for node in situation.nodes:
-            self._evidence.withdraw(node)
-            self._loose.pop(node, None)
-            del self._claimed[node], self._at[node]
+            self._withdraw(node)
         situation.nodes.clear()
         if self._rooted.get(situation.root) is situation:
             del self._rooted[situation.root]

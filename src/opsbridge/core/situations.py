@@ -4,15 +4,17 @@ Data and bookkeeping only; who belongs to which situation is decided in second_l
 TRANSITIONS; anything else is a programming error.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from opsbridge.core.classes import Profiles
 from opsbridge.core.decisions import Candidate, Impact, Member, Status
 from opsbridge.core.event import SEVERITIES
-from opsbridge.core.evidence import NEVER, Node
+from opsbridge.core.evidence import NEVER, Alerting, Node
 
 TRANSITIONS: Final[dict[Status, tuple[Status, ...]]] = {
     "open": ("resolved", "merged"),
@@ -264,3 +266,17 @@ def situation_id(seed: AlertState, now: int) -> str:
     """An id derived from the alert that a situation began with, so that reading the input again derives it again."""
     text = f"{seed.fingerprint}\x1f{seed.occurrence}\x1f{seed.opened}\x1f{now}"
     return "S-" + blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def weighed(alerts: Sequence[AlertState], profiles: Profiles) -> Alerting:
+    """What these alerts of one CI say together."""
+    together = Alerting(
+        min(alert.opened for alert in alerts),
+        NEVER if any(alert.firing for alert in alerts) else max(alert.cleared for alert in alerts),
+        occurrence=min(alert.occurrence for alert in alerts),
+        grounds=tuple(sorted({ground for alert in alerts for ground in alert.grounds})),
+        sealed=all(alert.sealed for alert in alerts),
+    )
+    for alert in alerts:
+        together.include(profiles(alert.class_))
+    return together

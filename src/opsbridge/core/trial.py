@@ -181,21 +181,6 @@ def _hops(origin: Mapping[_State, tuple[_State, Hop]], at: _State) -> tuple[Hop,
     return tuple(reversed(hops))
 
 
-def weighed(alerts: list[AlertState], profiles: Profiles) -> Alerting:
-    """What these alerts of one CI say together."""
-    firing = any(alert.firing for alert in alerts)
-    found = Alerting(
-        min(alert.opened for alert in alerts),
-        NEVER if firing else max(alert.cleared for alert in alerts),
-        occurrence=min(alert.occurrence for alert in alerts),
-        sealed=all(alert.sealed for alert in alerts),
-        grounds=tuple(sorted({ground for alert in alerts for ground in alert.grounds})),
-    )
-    for alert in alerts:
-        found.include(profiles(alert.class_))
-    return found
-
-
 class Scene(msgspec.Struct, frozen=True):
     """What is known at the moment of an explanation."""
 

@@ -14,7 +14,8 @@ import msgspec
 from opsbridge.core.classes import Nature
 from opsbridge.core.evidence import Alerting, Node
 from opsbridge.core.explanation import Region, Related
-from opsbridge.core.trial import Candidate, Scene, Trial, weighed
+from opsbridge.core.situations import weighed
+from opsbridge.core.trial import Candidate, Scene, Trial
 
 TRIED: Final = 20
 """At most so many facts are tried..."""
