@@ -4,6 +4,7 @@
 choice) anew; the tests compare them, so a page cannot go on showing what is no longer true.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def replayed(where: Path) -> str:
 def test_the_readmes_replay_prints_what_is_shown(tmp_path: Path) -> None:
     (shown,) = blocks(section("README.md", TRY), "json")
     assert replayed(tmp_path) == shown
+    assert f"`opsbridge explain {json.loads(shown)['id']} events.jsonl" in page("README.md")
 
 
 def test_the_example_of_root_choice_is_what_the_core_computes() -> None:
