@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from opsbridge.core.event import Event, Mark
+
 
 class Reject(StrEnum):
     """Why a payload cannot be an event at all; it goes to the dead letters with this reason."""
@@ -29,10 +31,15 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class Withheld(msgspec.Struct, frozen=True, gc=False):
-    """An event that goes no further than intake: `informational` is logged only, `suppressed` by the rule named."""
+    """An event that goes no further than intake: logged only, suppressed by the rule named, or routed elsewhere."""
 
-    place: Literal["informational", "suppressed"]
+    place: Literal["informational", "suppressed", "routed"]
     reason: str
+    """The rule, or `severity`."""
+    route: str = ""
+    """Where it was routed to."""
+    observed: Event | None = None
+    """What rules with a memory still hear of it; never after `suppressed`."""
 
 
 class Outcome(StrEnum):
@@ -50,6 +57,10 @@ class Outcome(StrEnum):
     """The alert's problem is over."""
     LATE = "late"
     """Older than what is already known of the alert; it belongs to the alert and changes nothing."""
+    WITHHELD = "withheld"
+    """The alert fires, and rules withhold it; what becomes of it in the end tells `Suppressed`."""
+    RELEASED = "released"
+    """Withheld first, and part of its alert since that was released. Only accounts say so, of earlier events."""
     WAITING = "waiting"
     """A resolution of an alert nobody has heard of; its firing may still be on the way."""
     REPEATED = "repeated"
@@ -84,6 +95,69 @@ class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class
     summary: str = ""
     rule: str = ""
     grounds: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    """Of inhibitions."""
+
+
+class Suppressed(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """An alert is withheld with a reason, or no longer: the record of the `suppressed` topic, keyed by fingerprint.
+
+    Only creation is withheld: the resolution is told on `alerts` whatever this says.
+    """
+
+    state: Literal["withheld", "released", "resolved"]
+    """released: it fires and counts from now on. resolved: it was over before it counted."""
+    kind: Literal["hold", "flapping", "maintenance", "inhibit"]
+    rule: str
+    fingerprint: str
+    ci: str
+    class_: str
+    severity: int
+    event: str
+    """The event that opened this firing."""
+    opened_ms: int
+    now_ms: int
+    until_ms: int | None = None
+    """When it will be released if nothing changes; None if that is not known."""
+    inhibited_by: str = ""
+    """The fingerprint of the alert that inhibits it."""
+    events: int = 0
+    """How many events of it have been withheld so far."""
+    known_ci: bool = True
+
+
+class Shadowed(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """What a rule in trial (`shadow: true`) would have done: the record of the `shadow` topic, keyed by rule."""
+
+    rule: str
+    would: str
+    """`drop`, `keep`, `route`, `classify`, `raise`, `resolve`, `withhold` or `release`."""
+    ci: str
+    class_: str
+    event: str
+    """The event that it was about; of an alert that would be raised, the derived event."""
+    fingerprint: str
+    time_ms: int
+
+
+class Derived(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+    """A rule made an event of others, or of their absence; it goes through rules and first level like any event."""
+
+    rule: str
+    event: str
+    fingerprint: str
+    ci: str
+    class_: str
+    firing: bool
+    time_ms: int
+
+
+class Reminder(msgspec.Struct, frozen=True, gc=False):
+    """A maintenance window ends soon."""
+
+    rule: str
+    ends_ms: int
+    now_ms: int
 
 
 class Expired(msgspec.Struct, frozen=True, gc=False):
@@ -214,6 +288,27 @@ class Incident(msgspec.Struct, frozen=True):
     resolved: str | None
     merged_into: str | None
     because: tuple[str, ...]
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """People are told nothing of this news of a situation, because a rule says so: it is no incident.
+
+    What moved is kept back with it, and told if the situation becomes an incident after all. Metrics, logs and accounts
+    are made of this; the situation itself is on the `situations` topic.
+    """
+
+    incident: str
+    """The id that the incident would have."""
+    situation: str
+    rule: str
+    root: str
+    """The root's CI."""
+    status: Status
+    merged_into: str | None
+    """As of an incident."""
+    begins: bool
+    """It is the first news of the situation."""
+    moved: Moved
 
 
 class IncidentMembers(msgspec.Struct, frozen=True):

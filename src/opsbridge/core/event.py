@@ -25,6 +25,19 @@ DEFAULT_SIGNIFICANCE: Final = (0, 1, 2, 2, 2)
 """Significance by severity when no rule says otherwise: info is logged only, warning warns, the rest are exceptions."""
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A rule that keeps a memory wants to hear of this event (rulebook.py): which one, and as what."""
+
+    rule: str
+    """A derivation's key, or the id of another rule."""
+    part: int = 0
+    """The step of a sequence, or which side of an inhibition; else 0."""
+    group: str = ""
+    """The values of the rule's `group_by` or `equal`, joined by \\x1f."""
+    value: float | str | None = None
+    """What a threshold or trend measures; None if the event has no such value."""
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One report. Packed as a JSON array between stages, so the order of the fields is part of the internal format."""
 
@@ -42,15 +55,25 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rule: str = ""
     grounds: tuple[str, ...] = ()
     """Why it may belong with alerts that no edge connects it with: rule and value (see classes.Join)."""
+    marks: tuple[Mark, ...] = ()
+    """Of the rules with a memory that it concerns."""
+    observed: bool = False
+    """Only rules hear of it: it is no report of an alert (informational, or a copy for another partition)."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What the rules say of one firing event: withhold it, or let it pass with another severity or significance."""
 
-    rule: str
+    rule: str = ""
+    """The rule that decides about the event; empty if none does, and only marks or shadows are told."""
     drop: bool = False
     severity: int | None = None
     significance: int | None = None
+    route: str = ""
+    """Where it goes instead of being correlated; empty: nowhere."""
+    marks: tuple[Mark, ...] = ()
+    shadows: tuple[str, ...] = ()
+    """Rules in trial that match it and would have decided."""
 
 
 Judge = Callable[[Event, CI], Verdict | None]

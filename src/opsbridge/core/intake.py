@@ -1,7 +1,8 @@
 """Intake: binds an event to its CI, asks the rules, and decides whether it goes on to the first level.
 
 Stateless: the same report gives the same answer anywhere, so any worker may do it. Decoding bytes is the sources' work.
-Rules are asked for firing events only: the creation of an alert may be withheld, its resolution never is.
+Rules judge firing events only: the creation of an alert may be withheld, its resolution never is. Events that rules
+derive from others go the same way once more (`derived`).
 """
 
 from datetime import UTC, datetime
@@ -9,10 +10,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from opsbridge.core.classes import Join
-from opsbridge.core.decisions import Reject, Rejected, Withheld
-from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Judge, Verdict
-from opsbridge.core.graph import CIGraph, unknown_ci
+from opsbridge.core.decisions import Reject, Rejected, Shadowed, Withheld
+from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Verdict
+from opsbridge.core.graph import CI, CIGraph, unknown_ci
+from opsbridge.core.rulebook import EMPTY, Rulebook
 
 MAX_FUTURE_MS: Final = 600_000
 """How far a source's clock may be ahead; one event from next year must not end every window of today."""
@@ -50,14 +51,16 @@ _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a sev
 class Intake:
     """The graph and rules that every report is held against."""
 
-    __slots__ = ("_cis", "_graph", "_joins", "_judge", "_numbers")
+    __slots__ = ("_cis", "_graph", "_joins", "_judge", "_listen", "_numbers", "_prepare", "_trials", "book")
 
-    def __init__(self, graph: CIGraph, judge: Judge, joins: tuple[Join, ...] = ()) -> None:
+    def __init__(self, graph: CIGraph, book: Rulebook = EMPTY) -> None:
         self._graph = graph
-        self._joins = joins
         self._cis = graph.cis
         self._numbers = graph.numbers
-        self._judge = judge
+        self.book = book
+        self._joins = book.joins
+        self._judge, self._prepare, self._listen = book.judge, book.prepare, book.listen
+        self._trials: list[Shadowed] = []
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
@@ -88,29 +91,64 @@ class Intake:
             report.summary,
             report.labels,
         )
-        if not firing:
-            return event
+        if self._prepare is not None:
+            event = self._prepare(event, item)
+        return self._decided(event, item, number)
+
+    def derived(self, event: Event) -> Event | Withheld:
+        """The same for an event that a rule made of others; its identity is the rule's and stays."""
+        number = self._numbers.get(event.ci)
+        item = unknown_ci(event.ci) if number is None else self._cis[number]
+        event = msgspec.structs.replace(event, ci=item.id, known_ci=number is not None)
+        if self._prepare is not None:
+            event = msgspec.structs.replace(self._prepare(event, item), fingerprint=event.fingerprint)
+        return self._decided(event, item, number)
+
+    def trials(self) -> list[Shadowed]:
+        """What rules in trial would have done with the events since the last call."""
+        trials, self._trials = self._trials, []
+        return trials
+
+    def _decided(self, event: Event, item: CI, number: int | None) -> Event | Withheld:
+        if not event.firing:
+            marks = self._listen(event, item) if self._listen is not None else ()
+            return msgspec.structs.replace(event, marks=marks) if marks else event
         if self._joins and (number is None or not self._graph.connected(number)):
-            grounds = tuple(ground for join in self._joins if (ground := join.ground(event, item)))
-            if grounds:
-                event = msgspec.structs.replace(event, grounds=grounds)
+            for join in self._joins:
+                if ground := join.ground(event, item):
+                    event = msgspec.structs.replace(event, grounds=(ground,))
+                    break
         verdict = self._judge(event, item)
         if verdict is not None:
-            return _judged(event, verdict)
-        return event if DEFAULT_SIGNIFICANCE[severity] != INFORMATIONAL else _INFORMATIONAL
+            return self._judged(event, verdict)
+        return event if DEFAULT_SIGNIFICANCE[event.severity] != INFORMATIONAL else _INFORMATIONAL
+
+    def _judged(self, event: Event, verdict: Verdict) -> Event | Withheld:
+        if verdict.shadows:
+            self._trials += [
+                Shadowed(rule, self.book.trials[rule], event.ci, event.class_, event.id, event.fingerprint, event.time)
+                for rule in verdict.shadows
+            ]
+        if verdict.drop:
+            return Withheld("suppressed", verdict.rule)
+        if verdict.route:
+            return Withheld("routed", verdict.rule, verdict.route)
+        severity = event.severity if verdict.severity is None else verdict.severity
+        significance = DEFAULT_SIGNIFICANCE[severity] if verdict.significance is None else verdict.significance
+        if significance == INFORMATIONAL:
+            reason = verdict.rule or _INFORMATIONAL.reason
+            counted = tuple(mark for mark in verdict.marks if mark.rule in self.book.derivations)
+            if not counted:
+                return Withheld("informational", reason)
+            return Withheld(
+                "informational",
+                reason,
+                observed=msgspec.structs.replace(event, severity=severity, marks=counted, observed=True),
+            )
+        return msgspec.structs.replace(event, severity=severity, rule=verdict.rule or event.rule, marks=verdict.marks)
 
 
 def _broken_clock(moment: datetime, time: int) -> Rejected:
     if time < OLDEST_MS:
         return Rejected(Reject.TIME_TOO_OLD, f"{moment.isoformat()} is before 2000 - at `$.time`")
     return Rejected(Reject.TIME_IN_FUTURE, f"{moment.isoformat()} is in the future - at `$.time`")
-
-
-def _judged(event: Event, verdict: Verdict) -> Event | Withheld:
-    if verdict.drop:
-        return Withheld("suppressed", verdict.rule)
-    severity = event.severity if verdict.severity is None else verdict.severity
-    significance = DEFAULT_SIGNIFICANCE[severity] if verdict.significance is None else verdict.significance
-    if significance == INFORMATIONAL:
-        return Withheld("informational", verdict.rule)
-    return msgspec.structs.replace(event, severity=severity, rule=verdict.rule)

@@ -3,26 +3,33 @@
 Only replay and tests keep one, since it grows with the input; the stream counts (metrics) instead of remembering.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
-from opsbridge.core.decisions import Expired, Incident, IncidentMembers
+from opsbridge.core.decisions import Derived, Expired, Incident, IncidentMembers, Suppressed, Unanswered
 from opsbridge.core.pipeline import Decision, Pipeline
 
 
 class Ledger:
     """Follows single events through a pipeline, and members through incidents."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        """May be replaced by the one that goes on in its place."""
         self.incidents: dict[str, Incident] = {}
+        self.unanswered: dict[str, Unanswered] = {}
+        """By the incident that it would be: situations of which nobody is told."""
         self.affected_cis: dict[str, dict[str, None]] = {}
         self.affected_services: dict[str, dict[str, None]] = {}
         self._incident_of: dict[tuple[str, str], str] = {}  # (fingerprint, opening event) -> incident
         self._events_of: dict[tuple[str, str], list[str]] = {}
+        self.suppressed: dict[tuple[str, str], Suppressed] = {}
+        """(fingerprint, opening event) -> why it is withheld, or was until it was over."""
         self._early: dict[str, list[str]] = {}  # resolutions that came before their firing, by fingerprint
 
-    def heard(self, pipeline: Pipeline, event_id: str, fingerprint: str) -> None:
+    def heard(self, event_id: str, fingerprint: str) -> None:
         """The event was just heard by the pipeline's first level as a report of that alert."""
-        opener = pipeline.first.opener(fingerprint)
+        opener = self.pipeline.first.opener(fingerprint)
         if opener is None:
             self._early.setdefault(fingerprint, []).append(event_id)
             return
@@ -35,12 +42,26 @@ class Ledger:
         for decision in decisions:
             if isinstance(decision, Expired):
                 self._early.pop(decision.fingerprint, None)
+            elif isinstance(decision, Derived):
+                self.heard(decision.event, decision.fingerprint)
+            elif isinstance(decision, Suppressed):
+                self._suppress(decision)
             elif isinstance(decision, Incident):
                 self.incidents[decision.id] = decision
+                self.unanswered.pop(decision.id, None)
+            elif isinstance(decision, Unanswered):
+                self.unanswered[decision.incident] = decision
+                self._moved(decision)
             elif isinstance(decision, IncidentMembers):
                 self._moved(decision)
 
-    def _moved(self, members: IncidentMembers) -> None:
+    def _suppress(self, news: Suppressed) -> None:
+        if news.state == "released":
+            self.suppressed.pop((news.fingerprint, news.event), None)
+        else:
+            self.suppressed[news.fingerprint, news.event] = news
+
+    def _moved(self, members: IncidentMembers | Unanswered) -> None:
         moved = members.moved
         for names, left, joined in (
             (self.affected_cis, moved.cis_left, moved.cis_joined),
@@ -61,27 +82,46 @@ class Ledger:
         events: dict[str, list[str]] = {incident: [] for incident in self.incidents}
         homes = self._homes()
         for alert, ids in self._events_of.items():
-            if alert in homes:
-                events[homes[alert]] += ids
+            if (home := homes.get(alert)) in self.incidents:
+                events[home] += ids
+        return events
+
+    def events_unanswered(self) -> Counter[str]:
+        """Rule -> events of alerts in situations of which it says that nobody is told."""
+        events: Counter[str] = Counter()
+        for alert, home in self._homes().items():
+            if home in self.unanswered:
+                events[self.unanswered[home].rule] += len(self._events_of[alert])
         return events
 
     def unexplained(self) -> list[str]:
-        """Events of alerts that are in no incident: none should be left after `Pipeline.finish`."""
+        """Events of alerts in no situation that has been decided about: none are left after `Pipeline.finish`."""
         homes = self._homes()
-        return [event for alert, ids in self._events_of.items() if alert not in homes for event in ids]
+        return [
+            event
+            for alert, ids in self._events_of.items()
+            if alert not in homes and alert not in self.suppressed
+            for event in ids
+        ]
 
     def _homes(self) -> dict[tuple[str, str], str]:
-        """The incident that each firing ended in, the heir of one that was merged.
+        """The incident that each firing ended in, the heir of one that was merged; of some, nobody is told.
 
         A firing that was over between two reports has not been told itself; it belongs with the alert's next one.
         """
         homes: dict[tuple[str, str], str] = {}
         later: dict[str, str] = {}  # fingerprint -> incident of its next firing that was told
         for alert in reversed(self._events_of):
+            if alert in self.suppressed:
+                continue
             incident = self._incident_of.get(alert, later.get(alert[0]))
             if incident is not None:
                 later[alert[0]] = incident
-                while (heir := self.incidents[incident].merged_into) is not None:
+                while (heir := self._heir(incident)) is not None:
                     incident = heir
                 homes[alert] = incident
         return homes
+
+    def _heir(self, incident: str) -> str | None:
+        told = self.incidents.get(incident) or self.unanswered.get(incident)
+        return None if told is None else told.merged_into

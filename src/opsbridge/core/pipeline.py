@@ -10,28 +10,48 @@ from typing import Final, Protocol
 from opsbridge.core.alerts import Change, FirstLevel, Heard, unknown_cis
 from opsbridge.core.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
 from opsbridge.core.backbone import Backbone, News, home, time_of
-from opsbridge.core.classes import Join, Profiles
 from opsbridge.core.decisions import (
+    Derived,
     Discrepancy,
     Expired,
     Incident,
     IncidentMembers,
     Outcome,
     Rejected,
+    Reminder,
+    Shadowed,
     SituationUpdate,
+    Suppressed,
     Transition,
+    Unanswered,
     Withheld,
 )
-from opsbridge.core.event import Event, Judge
+from opsbridge.core.event import Event
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.inhibition import GRACE_MS
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.response import ResponseSelection
-from opsbridge.core.second_level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel
+from opsbridge.core.rulebook import EMPTY, Rulebook
+from opsbridge.core.second_level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
 from opsbridge.core.weights import Weights
 
-Decision = Rejected | Withheld | Expired | Discrepancy | Transition | SituationUpdate | Incident | IncidentMembers
+Decision = (
+    Rejected
+    | Withheld
+    | Expired
+    | Suppressed
+    | Derived
+    | Shadowed
+    | Reminder
+    | Discrepancy
+    | Transition
+    | SituationUpdate
+    | Incident
+    | IncidentMembers
+    | Unanswered
+)
 
-FINISH_MS: Final = LATENESS_MS + QUIET_MS + LONGEST_SILENCE_MS + 2 * TICK_MS
+FINISH_MS: Final = GRACE_MS + LATENESS_MS + QUIET_MS + LONGEST_SILENCE_MS + 2 * TICK_MS
 """So long after the last event everything is explained, also in a storm, and has been told."""
 
 
@@ -54,30 +74,39 @@ class Stage(Protocol):
 
 
 class Accounts:
-    """Where every event went (law of conservation): what was read equals the sum of the places."""
+    """Where every event went (law of conservation): what was read or derived equals the sum of the places."""
 
     __slots__ = ("places", "read")
 
     def __init__(self) -> None:
         self.read = 0
         self.places: Counter[tuple[str, str]] = Counter()
-        """(place, reason) -> events: dead_letter, informational, suppressed, alert (by outcome), expired."""
+        """(place, reason) -> events: dead_letter, informational, suppressed, routed, alert (by outcome), expired."""
 
     def refused(self, answer: Rejected | Withheld) -> None:
         """An event that intake did not let through."""
         self.places[_place_of(answer)] += 1
 
     def heard(self, heard: Heard) -> None:
-        """Events that the first level heard. A resolution that waited in vain moves from its alert to `expired`."""
+        """Events that the first level heard and derived, and what it has decided about earlier ones."""
         for outcome, events in Counter(heard.outcomes).items():
             self.places["alert", outcome] += events
-        self.expired(heard.expired)
+        for news in heard.news:
+            match news:
+                case Expired():  # a resolution that waited in vain
+                    self._move(news.events, Outcome.WAITING, ("expired", news.reason))
+                case Suppressed(state="resolved"):
+                    self._move(news.events, Outcome.WITHHELD, ("suppressed", news.rule))
+                case Suppressed(state="released"):
+                    self._move(news.events, Outcome.WITHHELD, ("alert", Outcome.RELEASED))
+                case Derived():
+                    self.read += 1
+                case Withheld():
+                    self.refused(news)
 
-    def expired(self, expired: Iterable[Expired]) -> None:
-        """Move the events of alerts that never fired to the place where they ended."""
-        for over in expired:
-            self.places["expired", over.reason] += over.events
-            self.places["alert", Outcome.WAITING] -= over.events
+    def _move(self, events: int, waited: Outcome, place: tuple[str, str]) -> None:
+        self.places["alert", waited] -= events
+        self.places[place] += events
 
     def balanced(self) -> bool:
         """Whether every event read is in one place."""
@@ -94,19 +123,21 @@ class Pipeline:
     def __init__(
         self,
         graph: CIGraph,
-        judge: Judge,
-        profiles: Profiles | None = None,
+        book: Rulebook = EMPTY,
         weights: Weights | None = None,
-        joins: tuple[Join, ...] = (),
     ) -> None:
-        self.intake = Intake(graph, judge, joins)
-        self.first = FirstLevel()
-        self.second = SecondLevel(graph, profiles, weights)
-        self.backbone = Backbone(graph, profiles, weights) if any(graph.backbone) else None
-        self.response = ResponseSelection()
+        self.intake = Intake(graph, book)
+        self.first = FirstLevel(book, accept=self.intake.derived)
+        self.second = SecondLevel(graph, book, weights)
+        self.backbone = Backbone(graph, book, weights) if any(graph.backbone) else None
+        self.response = ResponseSelection(book, graph)
         self.accounts = Accounts()
         self._graph = graph
+        self._weights = weights
         self._position = 0
+        self._saved: dict[bytes, bytes | None] = {}  # what a reload brought
+        self.accepted: list[Event] = []
+        """The events of the last `advance` that went on as reports of alerts."""
 
     def advance(self, reports: Iterable[Report | Rejected], now: int) -> list[Decision]:
         """What follows from these reports; `now` is the clock of the reader and only bounds the events' times."""
@@ -122,43 +153,52 @@ class Pipeline:
             else:
                 self.accounts.refused(answer)
                 decisions.append(answer)
+                if isinstance(answer, Withheld) and answer.observed is not None:
+                    events.append(answer.observed)
         self.accounts.read += read
+        decisions += self.intake.trials()
         heard = self.first.advance(events, self._position)
         self._position += len(events)
-        self.accounts.heard(heard)
-        decisions += heard.expired
-        decisions += self._correlate(heard.transitions)
+        self.accepted = [event for event in events if not event.observed]
+        decisions += self._correlate(heard)
         return decisions
 
-    def _correlate(self, transitions: list[Transition]) -> Iterator[Decision]:
+    def _correlate(self, heard: Heard) -> Iterator[Decision]:
+        self.accounts.heard(heard)
+        for news in heard.news:
+            if not isinstance(news, Withheld):  # of a derived event; what is told of it is that it was derived
+                yield news
+        yield from self.intake.trials()
+        transitions = heard.transitions
         yield from unknown_cis(transitions)
         yield from transitions
-        updates = self._explain(transitions)
-        yield from updates
-        yield from self.response.advance(updates)
+        told = self._explain(transitions)
+        yield from told
+        yield from self.response.advance([each for each in told if isinstance(each, SituationUpdate)])
         self.response.expire(self.first.now)
 
-    def _explain(self, transitions: list[Transition]) -> list[SituationUpdate]:
+    def _explain(self, transitions: list[Transition]) -> list[Told]:
         if self.backbone is None:
             return self.second.advance(transitions) + self.second.expire(self.first.now)
         news: list[News] = []
-        updates: list[SituationUpdate] = []
+        told: list[Told] = []
         own: list[Transition] = []
         for transition in transitions:
             (news if home(self._graph, transition) else own).append(transition)
         shared: list[News] = []
-        for update in self.second.advance(own) + self.second.expire(self.first.now):
-            (shared if home(self._graph, update) else updates).append(update)
+        for each in self.second.advance(own) + self.second.expire(self.first.now):
+            if isinstance(each, SituationUpdate) and home(self._graph, each):
+                shared.append(each)
+            else:
+                told.append(each)
         # What was told at a tick comes before what is heard then: no tick is told of after its time was heard.
-        updates += self.backbone.advance(sorted([*shared, *news], key=time_of))
-        updates += self.backbone.expire(self.first.now)
-        return sorted(updates, key=time_of)
+        told += self.backbone.advance(sorted([*shared, *news], key=time_of))
+        told += self.backbone.expire(self.first.now)
+        return sorted(told, key=time_of)
 
     def expire(self, now: int) -> list[Decision]:
         """Nothing was heard until `now` (event time): what follows from that."""
-        expired = self.first.expire(now)
-        self.accounts.expired(expired)
-        return [*expired, *self._correlate([])]
+        return list(self._correlate(self.first.expire(now)))
 
     def finish(self) -> list[Decision]:
         """The input ends: wait just long enough, in event time, for everything to be settled and reported."""
@@ -170,6 +210,18 @@ class Pipeline:
         for name, stage in self._stages():
             changed += [(name + key, value) for key, value in stage.changes()]
         return changed
+
+    def reloaded(self, book: Rulebook, graph: CIGraph | None = None) -> "Pipeline":
+        """A pipeline with other rules that goes on where this one is: open alerts and running windows are kept.
+
+        `graph`: the same estate, where rules have changed what its edges cost. This pipeline is not to be used any
+        more; it must be one whose `changes` nobody else has taken.
+        """
+        new = Pipeline(graph or self._graph, book, self._weights)
+        new._saved = self._saved | dict(self.changes())
+        new.restore((key, value) for key, value in new._saved.items() if value is not None)
+        new.accounts = self.accounts
+        return new
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back from all (key, value) pairs that were saved; for a new pipeline on the same estate."""
