@@ -17,11 +17,12 @@ from typing import Final
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from timetable import FAR, PROFILES, START, Severity, no_rules
+from timetable import FAR, PROFILES, START, Severity
 
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.rulebook import Rulebook
 
 LAW: Final = settings(
     max_examples=int(os.environ.get("OPSBRIDGE_EXAMPLES", "200")),
@@ -94,7 +95,7 @@ def happen(
 
 def pipeline_on(graph: CIGraph) -> Pipeline:
     """A pipeline without rules but those that are shipped."""
-    return Pipeline(graph, no_rules, PROFILES)
+    return Pipeline(graph, Rulebook(profiles=PROFILES))
 
 
 randoms = st.integers(0, 2**40).map(random.Random)

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from timetable import FAR, graph_of, no_rules
+from timetable import FAR, graph_of
 
 from estates import LAW
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.event import Event
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.rulebook import EMPTY
 from opsbridge.sources.canonical import MAX_BYTES, decode
 
 NOW = 1_790_000_000_000
@@ -41,7 +42,7 @@ def answer(value: bytes | None) -> Event | Rejected:
     report = decode(value)
     if isinstance(report, Rejected):
         return report
-    found = Intake(graph_of("db"), no_rules).accept(report, NOW)
+    found = Intake(graph_of("db"), EMPTY).accept(report, NOW)
     assert isinstance(found, Event | Rejected)
     return found
 
@@ -178,7 +179,7 @@ def test_what_is_only_odd_is_accepted() -> None:
 
 def never_raises(value: bytes) -> None:
     """Whatever the bytes, they end in one place, and what follows is told."""
-    pipeline = Pipeline(graph_of("db"), no_rules)
+    pipeline = Pipeline(graph_of("db"))
     report = decode(value)
     assert isinstance(report, Report | Rejected)
     pipeline.advance([report], FAR)

@@ -9,7 +9,7 @@ from campus import campus
 from hypothesis import given
 from test_backbone import down
 from test_backbone import timetable as times
-from timetable import FAR, PROFILES, START, Scenario, milliseconds, no_rules, report
+from timetable import FAR, PROFILES, START, Scenario, milliseconds, report
 
 from estates import LAW, Step, apply, lives, pipeline_on
 from opsbridge.core.because import Explanation, Membership, Term, explain
@@ -21,6 +21,7 @@ from opsbridge.core.explanation import confidence
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.response import incident_id
+from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.situations import LiveSituation, SituationState, weighed
 from opsbridge.core.trial import Scene, Trial
 from opsbridge.core.weights import NAT, Weights
@@ -180,7 +181,7 @@ def test_a_lone_alert_stands_by_itself_and_what_fails_often_is_no_surprise() -> 
 
 def test_what_a_rule_joins_is_told_with_the_rule() -> None:
     join = Join("by-service", "labels.service", lambda _: True)
-    pipeline = Pipeline(CIGraph(()), no_rules, PROFILES, joins=(join,))
+    pipeline = Pipeline(CIGraph(()), Rulebook(profiles=PROFILES, joins=(join,)))
     explainer = Explainer(pipeline)
     for number, line in enumerate(("0s x1 DiskFull critical", "1s x2 HostDown critical"), 1):
         pipeline.advance([msgspec.structs.replace(report(number, line), labels={"service": "shop"})], FAR)
@@ -347,8 +348,8 @@ def test_routes_cost_what_links_cost_and_alerts_weigh_what_they_weigh(life: tupl
         apply(pipeline, step)
         if number % 8 == 0:
             second = pipeline.second
-            trial = Trial(second._evidence)
-            for node, alerts in second._at.items():
+            trial = Trial(second.claims.evidence)
+            for node, alerts in second.claims.at.items():
                 assert weighed(alerts, PROFILES) == trial.alerting[node]
             for node in list(trial.alerting):  # times cost what is left: here they cost nothing
                 at_once = msgspec.structs.replace(trial.alerting[node], since=START, until=NEVER)
@@ -382,12 +383,12 @@ def test_what_is_supposed_is_taken_back(life: tuple[CIGraph, list[Step]]) -> Non
     for step in steps:
         apply(pipeline, step)
     second = pipeline.second
-    for situation in second._situations.values():
+    for situation in second.situations:
         if situation.nodes:
-            trial = Trial(second._evidence)
-            scene = Scene(trial, second._at, second._profiles, second.now)
-            first = explain(scene, situation, second._related, {})
-            assert explain(scene, situation, second._related, {}) == first
+            trial = Trial(second.claims.evidence)
+            scene = Scene(trial, second.claims.at, second.claims.profiles, second.now)
+            first = explain(scene, situation, second.claims.related, {})
+            assert explain(scene, situation, second.claims.related, {}) == first
             assert first.as_of_ms == second.now
 
 
@@ -422,9 +423,9 @@ def test_a_situation_without_evidence_cannot_be_explained() -> None:
     state = SituationState("S-1", "a", known_root=True, status="open", created=0, opened=0, updated=0)
     with Scenario("a -> b") as scenario:
         second = scenario.pipeline.second
-        scene = Scene(Trial(second._evidence), {}, PROFILES, 0)
+        scene = Scene(Trial(second.claims.evidence), {}, PROFILES, 0)
         with pytest.raises(ValueError, match="situation S-1 has no evidence to explain it by"):
-            explain(scene, LiveSituation(state, 0), second._related, {})
+            explain(scene, LiveSituation(state, 0), second.claims.related, {})
         scenario.play("0s -").checked()
 
 

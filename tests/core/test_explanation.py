@@ -10,6 +10,7 @@ from opsbridge.core.classes import Nature, Profile, Profiles
 from opsbridge.core.decisions import Transition
 from opsbridge.core.evidence import Alerting, Evidence, Node
 from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level import LATENESS_MS, SecondLevel
 from opsbridge.core.weights import Weights
 
@@ -95,7 +96,7 @@ def explained_as_cheaply_as_can_be(chance: random.Random) -> None:
     """Whenever all that was heard has settled, the situations are the cheapest explanation of everything that fires."""
     made, weights = estate(chance), weights_of(chance)
     graph = made.graph()
-    level = SecondLevel(graph, Profiles(CLASSES.__getitem__), weights)
+    level = SecondLevel(graph, Rulebook(profiles=Profiles(CLASSES.__getitem__)), weights)
     now = 1_000_000
     names = [*(ci.id for ci in made.cis), *GHOSTS]
     heard: set[str] = set()
@@ -117,8 +118,8 @@ def explained_as_cheaply_as_can_be(chance: random.Random) -> None:
 
 
 def cheapest(level: SecondLevel, made: Statements, weights: Weights) -> None:
-    reference = Reference(made, level._evidence.alerting, weights)
-    held = [(situation.root, situation.nodes) for situation in level._situations.values()]
+    reference = Reference(made, level.claims.evidence.alerting, weights)
+    held = [(situation.root, situation.nodes) for situation in level.situations]
     assert reference.cost(held) == reference.least(), held
 
 
@@ -163,12 +164,12 @@ def test_what_is_as_good_goes_to_the_root_that_alerted_first_then_by_id() -> Non
         [CI(id=f"n{n}") for n in range(3)] + [CI(id="q"), CI(id="p")], [(n, p) for n in range(3) for p in (3, 4)]
     )
     for spoken, root in (([], "p"), ([("q", 0), ("p", 1)], "q"), ([("q", 1), ("p", 0)], "p")):
-        level = SecondLevel(graph, Profiles(lambda _: Profile(Nature.SYMPTOM)))
+        level = SecondLevel(graph, Rulebook(profiles=Profiles(lambda _: Profile(Nature.SYMPTOM))))
         alerts = [("n0", 10), ("n1", 10), ("n2", 10), *spoken]
         for number, (ci, at) in enumerate(sorted(alerts, key=lambda alert: alert[1])):
             level.advance([fire(number, 1_000_000 + at, ci, "Odd")])
         level.expire(1_010_000)
-        assert max(level._situations.values(), key=lambda one: len(one.nodes)).state.root == root
+        assert max(level.situations, key=lambda one: len(one.nodes)).state.root == root
 
 
 def test_a_ci_that_alerts_again_and_again_is_no_surprise() -> None:

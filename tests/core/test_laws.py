@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from timetable import FAR, PROFILES, Scenario, gathered, no_rules
+from timetable import FAR, PROFILES, Scenario, gathered
 
 from estates import (
     CALM_GAPS,
@@ -37,6 +37,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.pipeline import FINISH_MS, Decision
 from opsbridge.core.response import ResponseSelection
+from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level import CLOSE_AFTER_LONGEST_MS, LATENESS_MS, SecondLevel
 
 Life = tuple[CIGraph, list[Step]]
@@ -154,15 +155,17 @@ def test_what_is_heard_again_changes_nothing(life: Life, chance: random.Random) 
     """Each stage hears all its input, and then a stretch of it again; nothing has been forgotten meanwhile."""
     graph, steps = life
     intake, first, second, response = (
-        Intake(graph, no_rules),
+        Intake(graph, EMPTY),
         FirstLevel(),
-        SecondLevel(graph, PROFILES),
+        SecondLevel(graph, Rulebook(profiles=PROFILES)),
         ResponseSelection(),
     )
     reports = [step for step in steps if isinstance(step, Report)]
     events = [event for event in (intake.accept(report, FAR) for report in reports) if isinstance(event, Event)]
     transitions = first.advance(events, 0).transitions
-    updates = second.advance(transitions) + second.expire(first.now + FINISH_MS)
+    told = second.advance(transitions) + second.expire(first.now + FINISH_MS)
+    updates = [each for each in told if isinstance(each, SituationUpdate)]
+    assert updates == told  # without rules nothing is withheld
     response.advance(updates)
     for stage in (first, second, response):
         assert isinstance(stage, FirstLevel | SecondLevel | ResponseSelection)
@@ -171,11 +174,25 @@ def test_what_is_heard_again_changes_nothing(life: Life, chance: random.Random) 
     start = chance.randrange(len(events) + 1)
     heard = first.advance(events[start:], start)
     assert heard.outcomes == [Outcome.REPEATED] * len(events[start:])
-    assert (heard.transitions, heard.expired, first.changes()) == ([], [], [])
+    assert (heard.transitions, heard.news, first.changes()) == ([], [], [])
     assert second.advance(transitions[chance.randrange(len(transitions) + 1) :]) == []
     assert second.changes() == []
     assert response.advance(updates[chance.randrange(len(updates) + 1) :]) == []
     assert response.changes() == []
+
+
+def parts_of(second: SecondLevel) -> list[object]:
+    """Everything in the second level that remembers something."""
+    inhibitor = second._inhibitor
+    return [
+        second,
+        second._memory,
+        second._agenda,
+        second.claims,
+        second.claims.evidence,
+        inhibitor,
+        inhibitor._sources,
+    ]
 
 
 @LAW
@@ -203,9 +220,10 @@ def test_idle_state_leaves(life: Life) -> None:
     assert (len(pipeline.first), len(pipeline.second), len(pipeline.response)) == (0, 0, 0)
     assert {key for key, value in saved.items() if value is not None} <= {b"position", b"second:clock"}
     second = pipeline.second
-    second._evidence._pay()
-    for stage in (pipeline.first, second, second._evidence, pipeline.response):
-        held = {slot: value for slot in type(stage).__slots__ if isinstance(value := getattr(stage, slot), Collection)}
+    second.claims.evidence._pay()
+    for stage in (pipeline.first, *parts_of(second), pipeline.response):
+        slots: tuple[str, ...] = getattr(type(stage), "__slots__", ())
+        held = {slot: value for slot in slots if isinstance(value := getattr(stage, slot), Collection)}
         assert held
         assert not any(held.values()), held
 

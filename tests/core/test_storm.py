@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pytest
-from timetable import FAR, START, gathered, no_rules
+from timetable import FAR, START, gathered
 
 from opsbridge.core.decisions import Incident, IncidentMembers, SituationUpdate
 from opsbridge.core.graph import CI, CIGraph
@@ -51,7 +51,7 @@ def alarm(name: str, time: int, ci: str) -> Report:
 
 
 def run(reports: list[Report]) -> list[Decision]:
-    pipeline = Pipeline(ESTATE, no_rules)
+    pipeline = Pipeline(ESTATE)
     decisions: list[Decision] = []
     for start in range(0, len(reports), 500):
         decisions += pipeline.advance(reports[start : start + 500], FAR)

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from opsbridge.core.alerts import Change
 from opsbridge.core.decisions import Member, Situation
+from opsbridge.core.state import Change
 
 _FINDING, _MEMBER, _LEAVING, _TALLY = b"f", b"m", b"l", b"t"
 KINDS: Final = (_FINDING, _MEMBER, _LEAVING, _TALLY)

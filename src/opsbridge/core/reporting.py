@@ -165,7 +165,7 @@ def _because(situation: LiveSituation, root: Root) -> list[str]:
     if len(state.candidates) > 1:
         first, second = state.candidates[:2]
         reasons.append(f"next best is {second.ci}, {first.score - second.score:.1f} nats behind")
-    reasons += [f"rule {rule} classified alerts of it" for rule in state.rules]
+    reasons += [f"rule {rule} raised or classified alerts of it" for rule in state.rules]
     return reasons
 
 

@@ -1,6 +1,6 @@
 """A situation: alerts that one cause explains, with its life-cycle, its members and what has been told of them.
 
-Data and bookkeeping only; who belongs to which situation is decided in second_level.py. The life-cycle is the table
+Data and bookkeeping only; who belongs to which situation is decided in claims.py. The life-cycle is the table
 TRANSITIONS; anything else is a programming error.
 """
 

@@ -1,0 +1,200 @@
+"""What is kept of one group of a rule that makes alerts, and what every kind of such rule can be asked.
+
+A `Watch` is the saved state, a JSON array; the order of its fields is the format of the changelog. A `Kind` turns what
+is heard, and the time, into turns: the alert fires from now on, or no longer. Neither knows of events, partitions or
+the order of arrival: `derivations` brings everything in order of time, and in its own time what comes too late.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from math import fsum, isfinite, nan
+from typing import Final, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from opsbridge.core.event import Event, Mark
+
+NEVER: Final = -1
+
+MAX_VALUES: Final = 10_000
+"""So many values of a group are remembered, the newest, where a rule needs more than a count."""
+
+Value = float | str | None
+
+Waiting = tuple[int, str, int, Value]
+"""An event that is not worked on yet: its time, id, part and value."""
+
+
+class Sample(NamedTuple):
+    """An event that has been worked on, as far as it is remembered."""
+
+    time: int
+    tag: int
+    """Tells events of the same time from each other: see `tag_of`."""
+    part: int = 0
+    value: Value = None
+
+
+class Watch(msgspec.Struct, array_like=True):
+    """What is remembered of one group."""
+
+    applied: int = NEVER
+    """Place in the source of the newest event that was heard."""
+    shadow: bool = False
+    """The rule only reports what it would raise; told also when the rule is gone."""
+    waiting: list[Waiting] = []
+    """What is not worked on yet; a heap."""
+    raised: Event | None = None
+    """The derived event that opened the alert, while it fires."""
+    met: int = NEVER
+    """When the condition was met last. Of a heartbeat: when the silence began."""
+    samples: list[Sample] = []
+    """In order of time. Of an ordered sequence: those of the newest time only."""
+    chain: list[tuple[int, int]] = []
+    """Of an ordered sequence, before the newest time: per step when the latest chain up to it began and ended."""
+    owed: list[int] = []
+    """Of a sequence whose last step may be missing: since when it is awaited, oldest first."""
+    answered: int = NEVER
+    """Of a heartbeat and of a missing step: when it was heard last."""
+
+
+class Turn(NamedTuple):
+    """An alert fires, or no longer."""
+
+    firing: bool
+    time: int
+    figures: Mapping[str, float] = {}
+    """What a summary may name: `count`, `value`, `limit`."""
+
+
+Takes = Literal["events", "texts", "numbers"]
+"""What a rule counts: events whatever their value; different values, as text; finite numbers."""
+
+
+class Kind(Protocol):
+    """One rule, asked about one watch at a time."""
+
+    @property
+    def takes(self) -> Takes:
+        """What of a mark is brought to `hear`."""
+
+    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+        """What follows from an event; its time is not before that of the others, unless it is late."""
+
+    def due(self, watch: Watch) -> int | None:
+        """When `expire` has something to do next; None, and nothing fires: nothing is worth remembering."""
+
+    def expire(self, watch: Watch, now: int) -> Turn | None:
+        """What follows from the time that `due` named having come, and all events up to it having been heard."""
+
+
+def counts(takes: Takes, mark: Mark) -> bool:
+    """Whether an event with this mark counts at all: one without the value that is asked for does not."""
+    if takes == "numbers":
+        return isinstance(mark.value, int | float) and isfinite(mark.value)
+    return takes == "events" or mark.value is not None
+
+
+def value_of(takes: Takes, mark: Mark) -> Value:
+    """What is remembered of a mark that counts: for one rule, always of one type."""
+    return None if takes == "events" else mark.value if takes == "numbers" else str(mark.value)
+
+
+def tag_of(event: str) -> int:
+    """A number that stands for an event's id: 48 bits, to be compared only between events of the same millisecond."""
+    return int.from_bytes(blake2b(event.encode(), digest_size=6).digest())
+
+
+def remember(samples: list[Sample], sample: Sample) -> bool:
+    """Put a sample where it belongs; False if it was there already."""
+    if not samples or sample > samples[-1]:
+        samples.append(sample)
+        return True
+    low, high = 0, len(samples)
+    while low < high:
+        middle = (low + high) // 2
+        if samples[middle] < sample:
+            low = middle + 1
+        else:
+            high = middle
+    if samples[low][:3] == sample[:3]:
+        return False
+    samples.insert(low, sample)
+    return True
+
+
+def forget_before(samples: list[Sample], time: int) -> None:
+    """Drop the samples that are older than this."""
+    gone = 0
+    while samples[gone].time < time:
+        gone += 1
+    if gone:
+        del samples[:gone]
+
+
+def total(values: Sequence[float]) -> float:
+    """The sum, rounded once, so that no order of adding matters; not a number if it is beyond what floats can tell."""
+    try:
+        return fsum(values)
+    except (OverflowError, ValueError):
+        return nan
+
+
+class Sliding:
+    """A condition on a window that slides with the events: it ends at each of them, and reaches back `timespan`.
+
+    Both ends belong to the window. The first event that meets the condition opens the alert; each one that meets it
+    again keeps it firing until `resolve_after` has passed since. An event that comes too late is looked at in the
+    window that ends at it and in the newest one; where an alert has been told of, nothing is told again.
+    """
+
+    __slots__ = ("_resolve_after", "_timespan", "takes")
+
+    def __init__(self, timespan: int, resolve_after: int, takes: Takes = "events") -> None:
+        self.takes: Takes = takes
+        self._timespan = timespan
+        self._resolve_after = resolve_after
+
+    def remember(self, samples: list[Sample], sample: Sample) -> bool:
+        """Take the sample in, and let go of what the condition does not need; False if it changes nothing."""
+        raise NotImplementedError
+
+    def judge(self, window: list[Sample]) -> Mapping[str, float] | None:
+        """The figures if the window meets the condition, None if not. It is never empty."""
+        raise NotImplementedError
+
+    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+        """Fires if a window meets the condition with this event."""
+        samples = watch.samples
+        if not self.remember(samples, sample):
+            return None
+        newest = samples[-1].time
+        turn = None
+        if sample.time < newest:
+            turn = self._judged(watch, sample.time, [known for known in samples if self._around(known, sample.time)])
+        forget_before(samples, newest - self._timespan)
+        return self._judged(watch, newest, samples) if turn is None else turn
+
+    def _around(self, sample: Sample, end: int) -> bool:
+        return end - self._timespan <= sample.time <= end
+
+    def _judged(self, watch: Watch, end: int, window: list[Sample]) -> Turn | None:
+        figures = self.judge(window) if window else None
+        if figures is None:
+            return None
+        told = watch.raised is not None or (watch.met != NEVER and end <= watch.met + self._resolve_after)
+        watch.met = max(watch.met, end)
+        return None if told else Turn(firing=True, time=end, figures=figures)
+
+    def due(self, watch: Watch) -> int | None:
+        """When the alert is resolved; when none fires, when the window is empty."""
+        if watch.raised is not None:
+            return watch.met + self._resolve_after
+        return watch.samples[-1].time + self._timespan if watch.samples else None
+
+    def expire(self, watch: Watch, now: int) -> Turn | None:
+        """Resolved, or forgotten."""
+        if watch.raised is not None:
+            return Turn(firing=False, time=now)
+        watch.samples.clear()
+        return None

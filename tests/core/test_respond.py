@@ -1,0 +1,355 @@
+"""What is no incident: creation is withheld, all is told if it becomes one, and what was told is told to its end."""
+
+import random
+from collections.abc import Iterable
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from timetable import PROFILES, Scenario, gathered
+
+from estates import LAW, Step, apply, lives, randoms
+from opsbridge.core.backlog import Backlog
+from opsbridge.core.decisions import (
+    Impact,
+    Incident,
+    IncidentMembers,
+    Member,
+    Moved,
+    Root,
+    Situation,
+    SituationUpdate,
+    Status,
+    Unanswered,
+)
+from opsbridge.core.event import SEVERITY_NUMBER
+from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.ledger import Ledger
+from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.reporting import SLICE, slices
+from opsbridge.core.response import FORGET_AFTER_MS, ResponseSelection, incident_id
+from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
+
+MINOR = SEVERITY_NUMBER["minor"]
+
+
+def calm(situation: Situation, root: CI) -> Answer:
+    """Minor is nothing, unless it is of tier 1: a rule for that says that it is an incident."""
+    if root.tier == 1:
+        return Answer("tier-1", "incident")
+    return Answer("minor", "none") if situation.severity <= MINOR else Answer()
+
+
+def few(situation: Situation, _root: CI) -> Answer:
+    """Changes its mind both ways as a situation goes on."""
+    return Answer("few", "none") if situation.firing < 3 else Answer()
+
+
+CALM = Rulebook(profiles=PROFILES, respond=calm)
+FEW = Rulebook(profiles=PROFILES, respond=few)
+NOTHING = Rulebook(profiles=PROFILES, respond=lambda *_: Answer("all", "none"))
+
+
+def test_nobody_is_told_until_it_is_serious_and_then_of_everything() -> None:
+    with Scenario("sw <- a, b, c", CALM) as scenario:
+        scenario.play("""
+            0s   a HostDown minor
+            1s   b HostDown minor
+            60s  -
+        """).expect(incidents="", news="")
+        (first, *later) = [each for each in scenario.decisions if isinstance(each, Unanswered)]
+        assert (first.rule, first.root, first.begins) == ("minor", "sw", True)
+        assert not any(each.begins for each in later)
+        scenario.play("""
+            90s  c HostDown major
+            120s -
+        """).expect(
+            incidents="""
+                sw silent open major
+                  members a:HostDown b:HostDown c:HostDown
+                  affects a b c sw
+            """,
+            events="sw: e1 e2 e3",
+        )
+        incident = scenario.last()
+        assert incident.version == 1
+        assert incident.opened.endswith("00:00.000Z")
+        assert not any("rule" in reason for reason in incident.because)
+
+
+def test_what_is_over_before_it_counts_was_never_an_incident_and_is_accounted_for() -> None:
+    with Scenario("a; b", CALM) as scenario:
+        scenario.play("""
+            0s   a DiskFull minor
+            1s   b DiskFull major
+            60s  a DiskFull resolved
+            61s  b DiskFull resolved
+            900s -
+        """).expect(
+            incidents="""
+            b DiskFull closed major
+              members b:DiskFull
+              affects b
+        """
+        )
+        assert scenario.ledger.events_unanswered() == {"minor": 2}
+        assert [each.status for each in scenario.decisions if isinstance(each, Unanswered)][-1] == "closed"
+
+
+def test_an_incident_is_told_to_its_end_whatever_rules_say_then() -> None:
+    with Scenario("a; b") as scenario:
+        scenario.play("""
+            0s   a DiskFull minor
+            60s  -
+        """).reload(NOTHING).play("""
+            61s  b DiskFull critical
+            120s a DiskFull resolved
+            121s b DiskFull resolved
+            600s -
+        """).expect(
+            news="""
+                10s a DiskFull open v1 1/1
+                130s a DiskFull resolved v2 0/1
+                425s a DiskFull closed v3 0/1
+            """
+        )
+
+
+def test_a_rule_that_goes_lets_go_and_one_that_decides_is_named() -> None:
+    with Scenario("a", NOTHING) as scenario:
+        scenario.play("""
+            0s   a DiskFull minor
+            60s  -
+        """).expect(news="").reload(Rulebook(respond=lambda *_: Answer("all", "incident"))).play("""
+            61s  a DiskFull major
+            120s -
+        """).expect(
+            incidents="""
+            a DiskFull open major
+              members a:DiskFull
+              affects a
+        """
+        )
+        assert scenario.last().because[-1] == "rule all makes it an incident"
+
+
+def test_what_is_closed_does_not_become_an_incident_any_more() -> None:
+    with Scenario("a", NOTHING) as scenario:
+        scenario.play("""
+            0s   a DiskFull minor
+            60s  a DiskFull resolved
+            100s -
+        """).reload(EMPTY).play("900s -").expect(news="")
+        assert scenario.ledger.events_unanswered() == {"all": 2}
+
+
+def test_the_root_is_looked_up_and_may_be_unknown() -> None:
+    graph = CIGraph([CI("a", tier=1), CI("b", tier=2)], [])
+    with Scenario(graph, CALM) as scenario:
+        scenario.play("""
+            0s  a    DiskFull minor
+            1s  b    DiskFull minor
+            2s  gone DiskFull minor
+            60s -
+        """).expect(events="a: e1")
+        assert scenario.last().because[-1] == "rule tier-1 makes it an incident"
+
+
+# the laws
+
+
+def ran(graph: CIGraph, steps: list[Step], book: Rulebook) -> list[Decision]:
+    pipeline = Pipeline(graph, book)
+    decisions = [decision for step in steps for decision in apply(pipeline, step)]
+    return decisions + pipeline.finish()
+
+
+def ends(decisions: Iterable[Decision]) -> dict[str, tuple[Incident, Moved]]:
+    """Every incident as last told, and what all that was told of its members adds up to."""
+    last: dict[str, Incident] = {}
+    moved: dict[str, list[Moved]] = {}
+    for each in decisions:
+        if isinstance(each, Incident):
+            last[each.id] = each
+        elif isinstance(each, IncidentMembers):
+            moved.setdefault(each.incident, []).append(each.moved)
+    return {name: (incident, gathered(moved.get(name, []))) for name, incident in last.items()}
+
+
+def plain(end: tuple[Incident, Moved]) -> tuple[object, ...]:
+    """What must be the same whether or not it was withheld for a time."""
+    incident, moved = end
+    what = (incident.status, incident.title, incident.severity, incident.root, incident.firing, incident.alerts)
+    return (*what, *(sorted(map(str, column)) for column in (moved.joined, moved.cis_joined, moved.services_joined)))
+
+
+@LAW
+@given(lives(), st.sampled_from((CALM, FEW, NOTHING)))
+def test_what_is_told_in_the_end_is_what_would_have_been_told(life: tuple[CIGraph, list[Step]], book: Rulebook) -> None:
+    graph, steps = life
+    wanted = ends(ran(graph, steps, Rulebook(profiles=PROFILES)))
+    decisions = ran(graph, steps, book)
+    told = ends(decisions)
+    withheld = {each.incident for each in decisions if isinstance(each, Unanswered)}
+    assert set(wanted) == set(told) | withheld
+    for name, end in told.items():
+        assert plain(end) == plain(wanted[name])
+    versions: dict[str, int] = {}
+    for each in decisions:
+        if isinstance(each, Incident):
+            assert each.version == versions.get(each.id, 0) + 1
+            versions[each.id] = each.version
+        elif isinstance(each, Unanswered):
+            assert each.incident not in versions, "an incident that was told is not told any more"
+
+
+@LAW
+@given(lives(), st.sampled_from((CALM, FEW, NOTHING)))
+def test_every_event_ends_in_one_place(life: tuple[CIGraph, list[Step]], book: Rulebook) -> None:
+    graph, steps = life
+    with Scenario(graph, book) as scenario:
+        for step in steps:
+            if isinstance(step, int):
+                scenario.expire(step)
+            else:
+                scenario.hear(step)
+        scenario.checked()
+
+
+def updates_of(life: tuple[CIGraph, list[Step]]) -> list[SituationUpdate]:
+    graph, steps = life
+    return [each for each in ran(graph, steps, Rulebook(profiles=PROFILES)) if isinstance(each, SituationUpdate)]
+
+
+@LAW
+@given(lives(), st.sampled_from((CALM, FEW)), randoms)
+def test_batches_restarts_and_repeats_change_nothing(
+    life: tuple[CIGraph, list[Step]], book: Rulebook, chance: random.Random
+) -> None:
+    graph, updates = life[0], updates_of(life)
+    wanted = ResponseSelection(book, graph).advance(updates)
+    stage, told = ResponseSelection(book, graph), list[object]()
+    saved: dict[bytes, bytes] = {}
+    place = 0
+    while place < len(updates):
+        end = place + chance.randint(1, 5)
+        told += stage.advance(updates[place:end])
+        assert stage.advance(updates[chance.randint(0, place) : end]) == []
+        place = end
+        save(saved, stage.changes())
+        if chance.random() < 0.5:
+            stage = ResponseSelection(book, graph)
+            stage.restore(chance.sample(sorted(saved.items()), len(saved)))
+    assert told == wanted
+    stage.expire(stage.now + FORGET_AFTER_MS)
+    save(saved, stage.changes())
+    over = {each.situation.id for each in updates if each.situation.status in ("closed", "merged")}
+    assert not [key for key in saved if key.split(b"\x1f")[0].decode() in over]
+
+
+@LAW
+@given(lives(), st.sampled_from((CALM, FEW)), randoms)
+def test_a_worker_that_dies_while_it_saves_loses_nothing(
+    life: tuple[CIGraph, list[Step]], book: Rulebook, chance: random.Random
+) -> None:
+    """Only a part of what changed is saved, and all updates since the last time are heard again."""
+    graph, updates = life[0], updates_of(life)
+    wanted = ends(ResponseSelection(book, graph).advance(updates))
+    stage, told = ResponseSelection(book, graph), list[Decision]()
+    saved: dict[bytes, bytes] = {}
+    place = 0
+    while place < len(updates):
+        end = place + chance.randint(1, 8)
+        told += stage.advance(updates[place:end])
+        changes = stage.changes()
+        if chance.random() < 0.4:
+            save(saved, changes[: chance.randint(0, len(changes))])
+            stage = ResponseSelection(book, graph)
+            stage.restore(saved.items())
+        else:
+            save(saved, changes)
+            place = end
+    found = ends(told)
+    assert {name: plain(end) for name, end in found.items()} == {name: plain(end) for name, end in wanted.items()}
+
+
+def save(saved: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    for key, value in changes:
+        if value is None:
+            saved.pop(key, None)
+        else:
+            saved[key] = value
+
+
+# storms
+
+
+def situation(version: int, severity: str, status: Status = "open") -> Situation:
+    root = Root("sw", None, silent=True, confidence=1.0)
+    number = SEVERITY_NUMBER[severity]
+    return Situation("S-1", version, status, number, root, (), 1, 1, Impact(1, 0, ()), 0, version, None, None, ())
+
+
+def members(first: int, last: int) -> tuple[Member, ...]:
+    return tuple(Member(f"f{number}", 1, f"ci{number}", "Down", f"e{number}") for number in range(first, last))
+
+
+STORM = [
+    *slices(situation(1, "minor"), Moved(members(0, 500), cis_joined=tuple(f"ci{each}" for each in range(700))), 0),
+    *slices(situation(2, "minor"), Moved(left=members(100, 450), cis_left=("ci7",)), 0),
+]
+
+
+def test_a_storm_is_kept_back_in_pieces_and_told_in_pieces() -> None:
+    stage = ResponseSelection(CALM)
+    assert all(isinstance(each, Unanswered) for each in stage.advance(STORM))
+    saved: dict[bytes, bytes] = {}
+    save(saved, stage.changes())
+    assert all(len(value) < 60_000 for value in saved.values())
+    assert len(saved) == 1 + 4
+    stage = ResponseSelection(CALM)
+    stage.restore(saved.items())
+    *told, incident = stage.advance(slices(situation(3, "major"), Moved(members(500, 501)), 0))
+    assert isinstance(incident, Incident)
+    parts = [each for each in told if isinstance(each, IncidentMembers)]
+    assert [(each.version, each.part, each.parts) for each in parts] == [(1, number, 4) for number in (1, 2, 3, 4)]
+    assert max(len(each.moved.cis_joined) for each in parts) == SLICE
+    joined = tuple(chain.from_iterable(each.moved.joined for each in parts))
+    assert joined == (*members(0, 100), *members(450, 501))
+    save(saved, stage.changes())
+    assert list(saved) == [b"S-1"]
+
+
+@pytest.mark.parametrize("whole", [1, 2])
+def test_a_version_that_other_rules_hear_the_end_of_is_told_whole(whole: int) -> None:
+    """Rules are reloaded between two parts of one version."""
+    updates = slices(situation(1, "minor"), Moved(members(0, 450)), 0)
+    before = ResponseSelection(NOTHING)
+    before.advance(updates[:whole])
+    after = ResponseSelection()
+    after.restore((key, value) for key, value in before.changes() if value is not None)
+    *told, incident = after.advance(updates[whole:])
+    assert isinstance(incident, Incident)
+    assert [(each.version, each.part, each.parts) for each in told if isinstance(each, IncidentMembers)] == [
+        (1, 1, 3),
+        (1, 2, 3),
+        (1, 3, 3),
+    ]
+
+
+def test_what_has_gone_again_takes_no_room() -> None:
+    backlog = Backlog()
+    for number in range(1000):
+        backlog.keep(Moved(members(number, number + 1), cis_joined=("x",)))
+        backlog.keep(Moved(left=members(number, number + 1), cis_left=("x",)))
+    assert backlog.whole() == Moved()
+    assert not any(backlog.slice(number) for number in backlog.changed)
+
+
+def test_an_incident_that_goes_up_in_one_that_nobody_is_told_of_ends_all_the_same() -> None:
+    ledger = Ledger(Pipeline(CIGraph([], []), EMPTY))
+    heir = ResponseSelection(NOTHING).advance(slices(situation(1, "minor"), Moved(members(0, 1)), 0))
+    ledger.told(heir)
+    assert list(ledger.unanswered) == [incident_id("S-1")]
+    assert ledger.events_by_incident() == {}
