@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 from campus import campus
-from timetable import Scenario, no_rules
+from timetable import Scenario
 
 from opsbridge.core.classes import Nature, Profile, Profiles, Travel
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.rulebook import Rulebook
 
 
 def down(sites: str, since: float = 0, class_: str = "Unreachable", state: str = "critical") -> list[tuple[float, str]]:
@@ -86,8 +86,7 @@ def test_a_host_that_breaks_in_a_site_at_the_same_time_stays_its_own() -> None:
         lambda class_: Profile(Nature.CAUSE, Travel.NOWHERE) if class_ == "DiskFull" else Profile(Nature.SYMPTOM)
     )
     graph = campus(6)
-    scenario = Scenario(graph)
-    scenario.pipeline = Pipeline(graph, no_rules, profiles)
+    scenario = Scenario(graph, Rulebook(profiles=profiles))
     with scenario:
         scenario.play(timetable([*down("abcde"), (1, "f-host2 DiskFull critical")], 60))
         assert members(scenario, "core") == hosts("abcde")
@@ -134,8 +133,7 @@ def test_sites_whose_routers_turn_out_to_have_broken_each_for_itself_are_taken_a
         lambda class_: Profile(Nature.CAUSE, Travel.NOWHERE) if class_ == "Broken" else Profile(Nature.SYMPTOM)
     )
     graph = campus(4)
-    scenario = Scenario(graph)
-    scenario.pipeline = Pipeline(graph, no_rules, profiles)
+    scenario = Scenario(graph, Rulebook(profiles=profiles))
     with scenario:
         scenario.play(timetable(down("abcd"), 30))
         scenario.expect(news="17s core silent open v1 16/16")

@@ -9,7 +9,7 @@ import msgspec
 from campus import build_sites
 from hypothesis import given
 from hypothesis import strategies as st
-from timetable import START, Scenario, gathered, no_rules
+from timetable import START, Scenario, gathered
 
 from estates import CALM_GAPS, LAW, LONG_GAPS, Step, apply, batches, build, bytes_by_topic, happen, randoms
 from opsbridge.core.backbone import Backbone, home
@@ -19,7 +19,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.response import ResponseSelection
-from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.second_level import SecondLevel, Told
 from opsbridge.core.weights import Weights
 
 Life = tuple[CIGraph, list[Step]]
@@ -70,7 +70,7 @@ def test_what_joined_and_left_adds_up_to_the_snapshot(seed: int) -> None:
 
 
 def run(graph: CIGraph, steps: list[list[Report] | int] | list[Step]) -> list[Decision]:
-    pipeline = Pipeline(graph, no_rules)
+    pipeline = Pipeline(graph)
     decisions = [decision for step in steps for decision in apply(pipeline, step)]
     return decisions + pipeline.finish()
 
@@ -88,7 +88,7 @@ def test_restored_at_any_step_it_goes_on_as_if_nothing_had_happened(
     seed: int, chance: random.Random, often: float
 ) -> None:
     graph, steps = lives(seed)
-    pipeline, disturbed = Pipeline(graph, no_rules), Pipeline(graph, no_rules)
+    pipeline, disturbed = Pipeline(graph), Pipeline(graph)
     saved: dict[bytes, bytes] = {}
     for number, step in enumerate([*steps, -1]):
         decisions = pipeline.finish() if step == -1 else apply(pipeline, step)
@@ -100,13 +100,13 @@ def test_restored_at_any_step_it_goes_on_as_if_nothing_had_happened(
             else:
                 saved[key] = value
         if chance.random() < often:
-            disturbed = Pipeline(graph, no_rules)
+            disturbed = Pipeline(graph)
             disturbed.restore(chance.sample(sorted(saved.items()), len(saved)))
 
 
 def heard_by_the_backbone(graph: CIGraph, steps: list[Step]) -> list[SituationUpdate | Transition]:
     """What the stages before it would send to the backbone, in order."""
-    pipeline = Pipeline(graph, no_rules)
+    pipeline = Pipeline(graph)
     listening = pipeline.backbone = Listening(graph)
     for step in steps:
         apply(pipeline, step)
@@ -120,7 +120,7 @@ class Listening(Backbone):
         super().__init__(graph)
         self.heard: list[SituationUpdate | Transition] = []
 
-    def advance(self, news: Iterable[SituationUpdate | Transition]) -> list[SituationUpdate]:
+    def advance(self, news: Iterable[SituationUpdate | Transition]) -> list[Told]:
         news = list(news)
         self.heard += news
         return super().advance(news)
@@ -143,7 +143,7 @@ def test_what_is_heard_again_changes_nothing(seed: int, chance: random.Random) -
 def test_idle_state_leaves(seed: int) -> None:
     """Once all is resolved and a long time has passed, nothing is left, in memory or in what is saved."""
     graph, steps = lives(seed)
-    pipeline = Pipeline(graph, no_rules)
+    pipeline = Pipeline(graph)
     firing: dict[str, Transition] = {}
     saved: dict[bytes, bytes | None] = {}
     for step in steps:
@@ -176,7 +176,7 @@ def test_idle_state_leaves(seed: int) -> None:
     findings = pipeline.backbone._findings
     assert not any(getattr(findings, slot) for slot in findings.__slots__ if slot != "_parted")
     assert not pipeline.backbone._deadlines
-    evidence = pipeline.backbone._engine._evidence
+    evidence = pipeline.backbone._engine.claims.evidence
     evidence._pay()
     assert not any((evidence.alerting, evidence._below, evidence._spread, evidence._owed, evidence._sealed))
 
@@ -191,6 +191,11 @@ def final(incidents: dict[str, Incident], moves: dict[str, list[Moved]]) -> Coun
         for incident in incidents.values()
         if incident.status != "merged"
     )
+
+
+def updates(told: Iterable[Told]) -> list[SituationUpdate]:
+    """What is told of situations: there are no rules here that withhold anything."""
+    return [each for each in told if isinstance(each, SituationUpdate)]
 
 
 def on_workers(graph: CIGraph, transitions: list[Transition], lags: dict[str, int]) -> Counter[Final]:
@@ -214,13 +219,13 @@ def on_workers(graph: CIGraph, transitions: list[Transition], lags: dict[str, in
             elif home(graph, each):
                 shared.append(each)
             else:
-                told += own[domain].advance([each])
+                told += updates(own[domain].advance([each]))
         waiting = late
         for domain, stage in own.items():
-            told += stage.expire(now - lags.get(domain, 0))
+            told += updates(stage.expire(now - lags.get(domain, 0)))
         shared += [update for update in told if home(graph, update)]
         direct = [update for update in told if not home(graph, update)]
-        for decision in response.advance([*direct, *backbone.advance(shared), *backbone.expire(now)]):
+        for decision in response.advance([*direct, *updates([*backbone.advance(shared), *backbone.expire(now)])]):
             if isinstance(decision, Incident):
                 incidents[decision.id] = decision
             else:
@@ -237,7 +242,7 @@ def test_domains_on_different_workers_come_to_what_one_pipeline_comes_to(seed: i
     steps = [step for step in happen(chance, graph, CALM_GAPS) if isinstance(step, Report) and step.state == "firing"]
     steps = [msgspec.structs.replace(step, fingerprint=None) for step in steps]
     steps.sort(key=lambda step: step.time)
-    pipeline = Pipeline(graph, no_rules)
+    pipeline = Pipeline(graph)
     decisions = [decision for step in steps for decision in apply(pipeline, step)] + pipeline.finish()
     incidents = {each.id: each for each in decisions if isinstance(each, Incident)}
     moves: dict[str, list[Moved]] = {}

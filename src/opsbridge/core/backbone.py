@@ -15,13 +15,23 @@ from typing import Final
 import msgspec
 
 from opsbridge.core import second_level
-from opsbridge.core.alerts import Change
 from opsbridge.core.classes import Nature, Profile, Profiles
-from opsbridge.core.decisions import ChangeOf, Moved, Root, Situation, SituationUpdate, Transition
+from opsbridge.core.decisions import (
+    ChangeOf,
+    Moved,
+    Root,
+    Shadowed,
+    Situation,
+    SituationUpdate,
+    Suppressed,
+    Transition,
+)
 from opsbridge.core.findings import KINDS, Finding, Findings, FindingState
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.reporting import slices
-from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.rulebook import EMPTY, Rulebook
+from opsbridge.core.second_level import SecondLevel, Told
+from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
 
 LATENESS_MS: Final = 2 * second_level.LATENESS_MS + 2 * second_level.TICK_MS
@@ -63,14 +73,16 @@ class Backbone:
 
     __slots__ = ("_deadlines", "_engine", "_findings", "_graph", "now")
 
-    def __init__(self, graph: CIGraph, profiles: Profiles | None = None, weights: Weights | None = None) -> None:
-        known = profiles or Profiles()
+    def __init__(self, graph: CIGraph, book: Rulebook = EMPTY, weights: Weights | None = None) -> None:
+        known = book.profiles
         symptom = Profile(Nature.SYMPTOM)
         self.now = 0
         self._graph = graph
         self._engine = SecondLevel(
             graph,
-            Profiles(lambda class_: symptom if class_ == _SILENT else known(class_)),
+            msgspec.structs.replace(
+                book, profiles=Profiles(lambda class_: symptom if class_ == _SILENT else known(class_))
+            ),
             weights,
             lateness_ms=LATENESS_MS,
             owns_backbone=True,
@@ -81,9 +93,9 @@ class Backbone:
     def __len__(self) -> int:
         return len(self._engine)
 
-    def advance(self, news: Iterable[News]) -> list[SituationUpdate]:
-        """What is to be reported after these news, in order of arrival; what comes twice changes nothing."""
-        told: list[SituationUpdate] = []
+    def advance(self, news: Iterable[News]) -> list[Told]:
+        """What is to be told after these news, in order of arrival; what comes twice changes nothing."""
+        told: list[Told] = []
         for each in news:
             now = time_of(each)
             if now > self.now:
@@ -94,9 +106,9 @@ class Backbone:
                 self._hear(each)
         return told
 
-    def expire(self, now: int) -> list[SituationUpdate]:
+    def expire(self, now: int) -> list[Told]:
         """The time is `now`, though nothing was heard."""
-        told: list[SituationUpdate] = []
+        told: list[Told] = []
         self._move_to(now, told)
         return told
 
@@ -106,7 +118,7 @@ class Backbone:
         ends = self._deadlines[0][0] if self._deadlines else None
         return min((due for due in (engine, ends) if due is not None), default=None)
 
-    def _move_to(self, now: int, told: list[SituationUpdate]) -> None:
+    def _move_to(self, now: int, told: list[Told]) -> None:
         """Tick by tick, because members are told as they are at each."""
         while (due := self._engine.due()) is not None and due <= now:
             self.now = due
@@ -204,8 +216,13 @@ class Backbone:
 
     # telling
 
-    def _tell(self, updates: list[SituationUpdate], told: list[SituationUpdate]) -> None:
-        """Tell what the engine says, with the members of what domains have found instead of derived alerts."""
+    def _tell(self, said: list[Told], told: list[Told]) -> None:
+        """Tell what the engine says, with the members of what domains have found instead of derived alerts.
+
+        What rules withhold are alerts of backbone CIs, told as they are.
+        """
+        told += [each for each in said if not isinstance(each, SituationUpdate)]
+        updates = [each for each in said if isinstance(each, SituationUpdate)]
         for _, parts in groupby(updates, lambda update: update.situation.id):
             together = list(parts)
             columns = {
@@ -308,9 +325,15 @@ class Backbone:
                 heappush(self._deadlines, (finding.state.ended + FORGET_AFTER_MS, finding.id))
 
 
-def time_of(news: News) -> int:
+def time_of(news: News | Told) -> int:
     """What the time was where this was said."""
-    return news.told_ms if isinstance(news, SituationUpdate) else news.now_ms
+    match news:
+        case SituationUpdate():
+            return news.told_ms
+        case Shadowed():
+            return news.time_ms
+        case Transition() | Suppressed():
+            return news.now_ms
 
 
 def _spoken(root: Root) -> Root:

@@ -31,7 +31,7 @@ class Explainer:
         if pipeline.backbone is not None:
             self._watched.append(pipeline.backbone._engine)
         for second in self._watched:
-            second._reporter = _Watched(second, self._look)
+            second.claims.reporter = _Watched(second, self._look)
         self._found: dict[str, Explanation] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -55,7 +55,7 @@ class Explainer:
     def look(self) -> None:
         """Explain what is still evidence: the input ends."""
         for second in self._watched:
-            for situation in list(second._situations.values()):
+            for situation in list(second.situations):
                 if situation.nodes and not situation.state.flapping:
                     self._look(second, situation)
 
@@ -63,10 +63,11 @@ class Explainer:
         name = situation.state.id
         if not self._asked(name):
             return
-        scene = Scene(Trial(second._evidence), second._at, second._profiles, second.now)
+        claims = second.claims
+        scene = Scene(Trial(claims.evidence), claims.at, claims.profiles, second.now)
         before = self._found.get(name)
         earlier = {member.fingerprint: member for member in before.members} if before else {}
-        self._found[name] = explain(scene, situation, second._related, earlier)
+        self._found[name] = explain(scene, situation, claims.related, earlier)
 
 
 def parts_of(found: Explanation) -> list[str]:
@@ -80,7 +81,7 @@ class _Watched(Reporter):
     __slots__ = ("_look", "_second")
 
     def __init__(self, second: SecondLevel, look: Callable[[SecondLevel, LiveSituation], None]) -> None:
-        super().__init__(second._graph, second._evidence, second._failed)
+        super().__init__(second.claims.graph, second.claims.evidence, second.claims.failed)
         self._second = second
         self._look = look
 
