@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `make bench`, or `python -m benchmarks [--write] [options]`.
 
-The core is measured first, then the stream beside a real Apache Kafka; without JDK and Maven the report says why
-not. `--write` keeps the report as benchmarks/RESULTS.md.
+The core and the rules are measured first, then the stream beside a real Apache Kafka; without JDK and Maven the report
+says why not. `--write` keeps the report as benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import core, stream
+from benchmarks import core, rules, stream
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
@@ -27,7 +27,7 @@ async def report(asked: argparse.Namespace) -> AsyncIterator[str]:
     for line in HEAD.splitlines():
         yield line
     yield ""
-    for line in core.report(asked):
+    for line in (*core.report(asked), "", *rules.report(asked)):
         yield line
     yield ""
     if asked.only_core:

@@ -101,7 +101,7 @@ def measure_j(batches: Batches) -> int:
 def run(graph: CIGraph, rules: RuleSet, batches: Batches) -> Run:
     """One pass through a fresh pipeline, until nothing is left to be settled."""
     result = Run()
-    pipeline = Pipeline(graph, rules.judge, rules.profiles, joins=rules.joins)
+    pipeline = Pipeline(graph, rules.book)
     spent = result.stages
     for name in ("first", "second", "response"):
         setattr(pipeline, name, _Timed(getattr(pipeline, name), name, spent))
@@ -166,7 +166,7 @@ def memory(dependents: int, rules: RuleSet) -> tuple[float, float]:
     tracemalloc.start()
     graph = world.graph()
     empty = tracemalloc.get_traced_memory()[0]
-    pipeline = Pipeline(graph, rules.judge, rules.profiles, joins=rules.joins)
+    pipeline = Pipeline(graph, rules.book)
     for batch in batches:
         pipeline.advance([decode(payload) for payload in batch], NOW)
         pipeline.changes()

@@ -13,14 +13,12 @@ from typing import Final
 from benchmarks.quality.breaks import Spec
 from benchmarks.quality.faults import Scenario
 from benchmarks.quality.monitoring import Signal
-from opsbridge.core.decisions import Incident, Rejected, Withheld
-from opsbridge.core.event import default_fingerprint
+from opsbridge.core.decisions import Incident
 from opsbridge.core.graph import DEFAULT_COST, CIGraph, Edge, Group
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.rules import compile_rules
-from opsbridge.rules.judge import RuleSet
+from opsbridge.rules import RuleSet, compile_rules
 from opsbridge.topology.strength import EDGE_COSTS
 
 FAR: Final = 1 << 50
@@ -95,8 +93,8 @@ def _times(signals: tuple[Signal, ...]) -> Iterator[tuple[int, Signal | None]]:
 def opsbridge(scenario: Scenario) -> list[Found]:
     """The incidents that the core leaves behind, each in its last version."""
     rules = _rules()
-    pipeline = Pipeline(_graph(scenario.spec), rules.judge, rules.profiles)
-    ledger = Ledger()
+    pipeline = Pipeline(_graph(scenario.spec), rules.book)
+    ledger = Ledger(pipeline)
     told: dict[str, int] = {}
 
     def take(decisions: list[Decision], now: int) -> None:
@@ -112,8 +110,8 @@ def opsbridge(scenario: Scenario) -> list[Found]:
         if signal is not None:
             decisions = pipeline.advance([_report(signal)], FAR)
             take(decisions, now)
-            if not any(isinstance(decision, Rejected | Withheld) for decision in decisions):
-                ledger.heard(pipeline, signal.id, default_fingerprint(signal.ci, signal.class_))
+            for event in pipeline.accepted:
+                ledger.heard(event.id, event.fingerprint)
             heard, since = pipeline.first.now, now
     take(pipeline.finish(), scenario.signals[-1].arrives)
     firing = {signal.id for signal in scenario.signals if signal.firing}

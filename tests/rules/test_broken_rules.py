@@ -1,12 +1,23 @@
-"""Every message that rule files can be refused with, at its exact place, all of a file's at once."""
+"""Every message that rule files can be refused with, at its exact place, all of a file's at once.
 
+Here are files; rules that are broken by themselves are in `broken_matches`, `broken_verdicts` and `broken_derived`.
+"""
+
+import re
+from itertools import pairwise
 from pathlib import Path
 
+import broken_derived
+import broken_matches
+import broken_verdicts
 import pytest
+from broken_pieces import SAID, SHORT
 
 from opsbridge.rules import RuleError, compile_rules, load_rules
+from opsbridge.rules.model import MODELS
 
 TOP = "version: 1\nrules:\n"
+KINDS = f"known are {', '.join(MODELS)}"
 SLUG = "lower-case words joined by -, such as drop-test-hosts"
 SEVERITIES = "known are info, warning, minor, major, critical"
 UNKNOWN = "unknown field; known are"
@@ -17,6 +28,14 @@ FIELDS = "class, ci, source, severity, ci.type, ci.owner, ci.environment, ci.sit
 def drop(match: str) -> str:
     """A file with one filter; its match stands on line 7."""
     return f"{TOP}  - id: a-rule\n    kind: filter\n    action: drop\n    match:\n      {match}\n"
+
+
+def threshold(name: str, hears: str, raises: str) -> str:
+    """Two lines of a rule; what it raises stands in the second."""
+    return (
+        f"  - {{id: {name}, kind: threshold, type: event_count, match: {{class: {hears}}}, timespan: 5m,\n"
+        f"     condition: {{gte: 3}}, group_by: [ci], raise: {{class: {raises}, severity: minor}}}}\n"
+    )
 
 
 BROKEN: dict[str, tuple[str, list[str]]] = {
@@ -33,7 +52,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "rule not a mapping": (TOP + "  - drop\n", ["a.yaml:3:5: rules[0]: must be a mapping, not 'drop'"]),
     "no kind": (
         TOP + "  - id: a-rule\n",
-        ["a.yaml:3:5: rule a-rule: kind: is required; known are filter, classify, correlate"],
+        ["a.yaml:3:5: rule a-rule: kind: is required; " + KINDS],
     ),
     "misspelt kind": (
         TOP + "  - id: a-rule\n    kind: fliter\n",
@@ -41,7 +60,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "kind not text": (
         TOP + "  - kind: [filter]\n",
-        ["a.yaml:3:11: rules[0]: kind: unknown kind a list; known are filter, classify, correlate"],
+        ["a.yaml:3:11: rules[0]: kind: unknown kind a list; " + KINDS],
     ),
     "no id, no action, no match": (
         TOP + "  - kind: filter\n",
@@ -57,7 +76,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "unknown action": (
         TOP + "  - {id: a, kind: filter, action: discard, match: {ci: a}}\n",
-        ["a.yaml:3:35: rule a: action: must be 'drop' or 'keep', not 'discard'"],
+        ["a.yaml:3:35: rule a: action: must be 'drop', 'keep' or 'route', not 'discard'"],
     ),
     "misspelt field of a rule": (
         TOP + "  - {id: a, kind: classify, severty: info, significance: warning, match: {ci: a}}\n",
@@ -66,7 +85,10 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "a field of the other kind": (
         TOP + "  - {id: a, kind: filter, action: drop, severity: info, match: {ci: a}}\n",
         [
-            "a.yaml:3:41: rule a: severity: unknown field; known are action, description, id, kind, match, title",
+            (
+                "a.yaml:3:41: rule a: severity: unknown field; known are action, description, id, kind, match, shadow, "
+                "tests, title, to"
+            ),
         ],
     ),
     "unknown severity and significance": (
@@ -141,23 +163,33 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "empty mapping": (
         drop("class: {}"),
-        ["a.yaml:7:14: rule a-rule: match.class: is an empty mapping; known are not, glob, gte, lte"],
+        ["a.yaml:7:14: rule a-rule: match.class: is an empty mapping; known are not, glob, regex, gte, gt, lte, lt"],
     ),
     "misspelt comparison": (
-        drop("severity: {gt: info}"),
-        ["a.yaml:7:18: rule a-rule: match.severity.gt: unknown comparison; did you mean 'gte'?"],
+        drop("severity: {gtr: info}"),
+        ["a.yaml:7:18: rule a-rule: match.severity.gtr: unknown comparison; did you mean 'gt'?"],
     ),
     "unknown comparison": (
-        drop("class: {regex: a.*}"),
-        ["a.yaml:7:15: rule a-rule: match.class.regex: unknown comparison; known are not, glob, gte, lte"],
+        drop("class: {matches: a.*}"),
+        [
+            (
+                "a.yaml:7:15: rule a-rule: match.class.matches: unknown comparison; "
+                "known are not, glob, regex, gte, gt, lte, lt"
+            )
+        ],
     ),
     "glob of a severity": (
         drop("severity: {glob: m*}"),
-        ["a.yaml:7:18: rule a-rule: match.severity.glob: glob compares text; this field is a severity"],
+        ["a.yaml:7:18: rule a-rule: match.severity.glob: glob compares text or a label; this field is a severity"],
     ),
     "order of text": (
         drop("class: {gte: a}"),
-        ["a.yaml:7:15: rule a-rule: match.class.gte: gte compares a severity or a whole number; this field is text"],
+        [
+            (
+                "a.yaml:7:15: rule a-rule: match.class.gte: gte compares a severity, a whole number or a label; "
+                "this field is text"
+            )
+        ],
     ),
     "glob of a number": (
         drop("ci: {not: {glob: [a*, 3]}}"),
@@ -204,7 +236,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "correlation with a match": (
         TOP + "  - {id: a, kind: correlate, classes: [x], travels: both, match: {}}\n",
         [
-            f"a.yaml:3:59: rule a: match: {UNKNOWN} classes, description, id, kind, nature, title, travels",
+            f"a.yaml:3:59: rule a: match: {UNKNOWN} classes, description, id, kind, nature, tests, title, travels",
         ],
     ),
     "edges without strength": (
@@ -218,7 +250,10 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "edges and natures in one rule": (
         TOP + "  - {id: a, kind: correlate, edges: [calls], strength: 1, nature: cause}\n",
         [
-            "a.yaml:3:59: rule a: nature: unknown field; known are description, edges, id, kind, strength, title",
+            (
+                "a.yaml:3:59: rule a: nature: unknown field; known are description, edges, id, kind, strength, "
+                "tests, title"
+            ),
         ],
     ),
     "strength in words": (
@@ -246,13 +281,72 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         + "  - id: one\n    kind: filter\n    action: dorp\n    match: {clas: x, severity: {not: bad}}\n"
         + "---\nversion: 1\nrules:\n  - {id: two, kind: clasify}\n",
         [
-            "a.yaml:5:13: rule one: action: must be 'drop' or 'keep', not 'dorp'",
+            "a.yaml:5:13: rule one: action: must be 'drop', 'keep' or 'route', not 'dorp'",
             "a.yaml:6:13: rule one: match.clas: unknown field; did you mean 'class'?",
             f"a.yaml:6:38: rule one: match.severity.not: unknown severity 'bad'; {SEVERITIES}",
             "a.yaml:10:21: rule two: kind: unknown kind 'clasify'; did you mean 'classify'?",
         ],
     ),
+    "tables that are none": (
+        "version: 1\nrules: []\ntables: [a]\n",
+        ["a.yaml:3:9: tables: must be a mapping, not a list"],
+    ),
+    "a table that is none": (
+        "version: 1\nrules: []\ntables: {a: b}\n",
+        ["a.yaml:3:13: tables.a: must be a mapping, not 'b'"],
+    ),
+    "a table with numbers": (
+        "version: 1\nrules: []\ntables: {a: {b: 3, c: text}}\n",
+        ["a.yaml:3:17: tables.a.b: must be text, not the number 3; put it in quotes"],
+    ),
+    "a table of a strange name": (
+        "version: 1\nrules: []\ntables: {A B: {b: c}}\n",
+        [f"a.yaml:3:10: tables.A B: must be {SLUG}; it is 'A B'"],
+    ),
+    "a table that there is not, in a file without any": (
+        TOP + "  - {id: a, kind: enrich, match: {ci: x}, set: {labels.x: {table: owners, by: ci}}}\n",
+        ["a.yaml:3:67: rule a: set.labels.x.table: there is no table 'owners' in this file; the file has no `tables`"],
+    ),
+    "aliases that grow": (
+        "version: 1\nrules:\n  - {id: a, kind: filter, action: drop, match: {ci: &z [x, x, x, x, x, x, x, x, x]}}\n"
+        "x: [" + "".join(f"&{b} [{', '.join(['*' + a] * 9)}], " for a, b in pairwise("zyxwvutsr")) + "]\n",
+        ["a.yaml:1:1: is more than 1000000 values with its aliases written out"],
+    ),
+    "two rules that hear each other": (
+        TOP + threshold("a", "x", "y") + threshold("b", "y", "x"),
+        [
+            (
+                "a.yaml:4:58: rule a: raise.class: raises alerts that feed themselves: y, which b hears and raises x, "
+                "which a hears again; say `class: {not: x}` in the match of a"
+            )
+        ],
+    ),
+    "a circle of three, and one for itself": (
+        TOP
+        + threshold("c", "z", "x y")
+        + threshold("a", "x y", "y")
+        + threshold("b", "y", "z")
+        + threshold("d", "d", "d"),
+        [
+            (
+                "a.yaml:4:58: rule c: raise.class: raises alerts that feed themselves: x y, which a hears and raises "
+                "y, which b hears and raises z, which c hears again; say `class: {not: z}` in the match of c"
+            ),
+            (
+                "a.yaml:10:58: rule d: raise.class: raises alerts that feed themselves: d, which it hears itself; "
+                "say `class: {not: d}` in its match"
+            ),
+        ],
+    ),
 }
+
+RULES = {**broken_matches.CASES, **broken_verdicts.CASES, **broken_derived.CASES}
+
+
+def spelled_out(text: str, pieces: dict[str, str]) -> str:
+    for short in sorted(pieces, key=len, reverse=True):
+        text = text.replace(short, pieces[short])
+    return text
 
 
 @pytest.fixture(autouse=True)
@@ -260,14 +354,36 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_refused(name: str) -> None:
-    text, expected = BROKEN[name]
+def refusal(text: str) -> list[str]:
     Path("a.yaml").write_text(text)
     with pytest.raises(RuleError) as refused:
         load_rules(["a.yaml"])
-    assert str(refused.value).splitlines() == expected
     assert refused.value.exit_code == 2
+    return str(refused.value).splitlines()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_refused(name: str) -> None:
+    text, expected = BROKEN[name]
+    assert refusal(text) == expected
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_broken_rule_is_refused_at_its_place(name: str) -> None:
+    short, *messages = RULES[name]
+    rule = "  - " + spelled_out(short, SHORT)
+    places = [match.start() + 1 - number for number, match in enumerate(re.finditer("§", rule))]
+    expected = [
+        f"a.yaml:4:{place}: {'' if said.startswith(('rule ', 'rules[0]')) else 'rule a: '}{said}"
+        for place, said in zip(places, (spelled_out(message, SAID) for message in messages), strict=True)
+    ]
+    found = refusal(f"version: 1\ntables: {{owners: {{x: y}}}}\nrules:\n{rule.replace('§', '')}\n")
+    assert found == expected
+
+
+def test_there_are_many() -> None:
+    assert len(BROKEN) + len(RULES) >= 300
+    assert len(RULES) == sum(map(len, (broken_matches.CASES, broken_verdicts.CASES, broken_derived.CASES)))
 
 
 def test_an_id_taken_in_another_file_is_refused() -> None:

@@ -79,7 +79,7 @@ def test_the_first_rule_wins_and_yours_come_before_the_shipped(tmp_path: Path) -
   - {id: disks, kind: correlate, classes: ["*disk*"], travels: nowhere}
   - {id: who-knows, kind: correlate, classes: [HostDown], nature: unknown}
 """,
-    ).profiles
+    ).book.profiles
     assert profiles("DiskFull") == Profile(classes.Nature.SYMPTOM, classes.Travel.BOTH, "full-disks")
     assert profiles("DiskLate") == Profile(classes.Nature.UNKNOWN, classes.Travel.NOWHERE, "disks")
     assert profiles("host_down") == Profile(classes.Nature.UNKNOWN, classes.Travel.DEPENDENTS, "who-knows")
@@ -88,10 +88,10 @@ def test_the_first_rule_wins_and_yours_come_before_the_shipped(tmp_path: Path) -
 
 
 def test_a_rule_with_the_id_of_a_shipped_one_takes_its_place(tmp_path: Path) -> None:
-    assert compile_rules(()).profiles("sluggish response time").rule == "shipped-latency"
+    assert compile_rules(()).book.profiles("sluggish response time").rule == "shipped-latency"
     own = rule_set(tmp_path, "  - {id: shipped-latency, kind: correlate, classes: ['*sluggish*'], nature: cause}\n")
-    assert own.profiles("sluggish response time").nature == "cause"
-    assert own.profiles("HighLatency") == UNKNOWN_CLASS
+    assert own.book.profiles("sluggish response time").nature == "cause"
+    assert own.book.profiles("HighLatency") == UNKNOWN_CLASS
 
 
 def test_the_shipped_rules_speak_of_classes_and_one_ground_each_with_its_reasons() -> None:
@@ -99,7 +99,7 @@ def test_the_shipped_rules_speak_of_classes_and_one_ground_each_with_its_reasons
     assert all(rule.id.startswith("shipped-") and rule.title for rule in shipped)
     rules = compile_rules(())
     assert (rules.rules, rules.edge_strengths) == ((), {})
-    assert [(join.rule, join.field) for join in rules.joins] == [("shipped-same-service", "labels.service")]
+    assert [(join.rule, join.field) for join in rules.book.joins] == [("shipped-same-service", "labels.service")]
     lines = Path(shipped[0].path).read_text().splitlines()
     told = [before for before, line in itertools.pairwise(lines) if line.startswith("  - id: ")]
     assert len(told) == len(shipped)
@@ -109,7 +109,7 @@ def test_the_shipped_rules_speak_of_classes_and_one_ground_each_with_its_reasons
 def test_rules_for_correlation_have_nothing_to_say_of_events(tmp_path: Path) -> None:
     rules = rule_set(tmp_path, "  - {id: a, kind: correlate, classes: ['*'], nature: cause}\n")
     assert rules.source == compile_rules(()).source
-    assert [(rule.id, rule.kind, rule.match) for rule in rules.rules] == [("a", "correlate", {})]
+    assert [(rule.id, rule.kind, rule.asks) for rule in rules.rules] == [("a", "correlate", ())]
     assert rules.digest != compile_rules(()).digest
 
 
@@ -124,8 +124,8 @@ def test_edges_and_joins(tmp_path: Path) -> None:
 """,
     )
     assert rules.edge_strengths == {"calls": 0.5, "uses": 0.5, "runs_on": 1.0}
-    service, source, _shipped = rules.joins
-    assert [(join.rule, join.field) for join in rules.joins[:-1]] == [
+    service, source, _shipped = rules.book.joins
+    assert [(join.rule, join.field) for join in rules.book.joins[:-1]] == [
         ("by-service", "labels.service"),
         ("by-source", "source"),
     ]
@@ -153,4 +153,4 @@ def test_the_rules_on_the_page_can_be_used_and_mean_what_it_says(tmp_path: Path)
     (tmp_path / "rules.yaml").write_text(example)
     rules = compile_rules(load_rules([tmp_path]).rules)
     assert rules.edge_strengths == {"calls": 0.5}
-    assert [join.field for join in rules.joins] == ["labels.service", "labels.service"]
+    assert [join.field for join in rules.book.joins] == ["labels.service", "labels.service"]

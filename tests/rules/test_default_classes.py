@@ -5,7 +5,7 @@ import pytest
 from opsbridge.core.classes import Nature, Travel
 from opsbridge.rules import compile_rules
 
-PROFILES = compile_rules(()).profiles
+PROFILES = compile_rules(()).book.profiles
 
 EXPECTED: dict[tuple[str, str], str] = {
     ("symptom", "dependents"): """

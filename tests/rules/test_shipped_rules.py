@@ -1,4 +1,4 @@
-"""The shipped rules: each outcome that a newcomer would try, and the near misses beside it."""
+"""The shipped rules: what a newcomer would try, and near misses; and the tests that they carry themselves."""
 
 from pathlib import Path
 
@@ -41,11 +41,11 @@ ACCESS_PORT = {"class_": "link_down", "labels": {"port_role": "access"}}
 def test_the_shipped_rules(event: dict[str, object], ci: dict[str, object], expected: tuple[str, str] | None) -> None:
     loaded = load_rules([SHIPPED])
     assert loaded.findings == ()
-    verdict = compile_rules(loaded.rules).judge(
+    verdict = compile_rules(loaded.rules).book.judge(
         msgspec.structs.replace(EVENT, **event), msgspec.structs.replace(CI("web-01"), **ci)
     )
     said = None
-    if verdict is not None:
+    if verdict is not None and verdict.rule:
         outcome = "dropped" if verdict.drop else SIGNIFICANCES[verdict.significance or 0]
         said = (verdict.rule, outcome)
     assert said == expected
@@ -53,13 +53,13 @@ def test_the_shipped_rules(event: dict[str, object], ci: dict[str, object], expe
 
 def test_the_shipped_rules_for_correlation() -> None:
     rules = compile_rules(load_rules([SHIPPED]).rules)
-    said = [rules.profiles(name) for name in ("PrinterJam", "OrdersMissing", "HostDown")]
+    said = [rules.book.profiles(name) for name in ("PrinterJam", "OrdersMissing", "HostDown")]
     assert [(profile.rule, profile.travels) for profile in said] == [
         ("till-devices", "nowhere"),
         ("orders-missing", "providers"),
         ("shipped-down", "dependents"),
     ]
     assert rules.edge_strengths == {"calls": 0.3}
-    assert [(join.rule, join.covers("KubePodNotReady"), join.covers("HostDown")) for join in rules.joins[:-1]] == [
+    assert [(join.rule, join.covers("KubePodNotReady"), join.covers("HostDown")) for join in rules.book.joins[:-1]] == [
         ("containers-of-a-service", True, False)
     ]

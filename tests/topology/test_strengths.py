@@ -9,8 +9,8 @@ import pytest
 
 from opsbridge.core.calendar import ServiceTime
 from opsbridge.core.graph import DEFAULT_COST, REDUNDANT, UNDIRECTED, Group
+from opsbridge.documents.weekly import in_order, minutes, time_zone
 from opsbridge.topology import EDGE_COSTS, Topology, cost_of, load_topology
-from opsbridge.topology.service_time import in_order, minutes, time_zone
 
 
 @pytest.fixture(autouse=True)

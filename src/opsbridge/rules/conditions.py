@@ -1,9 +1,12 @@
-"""What a rule may ask of one field of an event or its CI, read from `match:` and evaluated on a value.
+"""What a rule may ask of one field of an event, its CI or a situation, read from `match:` and evaluated on a value.
 
-A condition is a value, a list (any of these), or a mapping of `not`, `glob`, `gte`, `lte` (all of these). It knows
-which single values satisfy it, so that `compile` can index rules by them. Loading and compiling both stand on this.
+A condition is a value, a list (any of these), or a mapping of `not`, `glob`, `regex`, `gte`, `gt`, `lte`, `lt` (all of
+these). It knows which single values satisfy it, so that `compile` can index rules by them. Loading and compiling both
+stand on this.
 """
 
+import math
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +16,7 @@ from opsbridge.core.event import SEVERITIES, SEVERITY_NUMBER
 from opsbridge.documents import Nearest, shown
 from opsbridge.documents.text import Loc
 from opsbridge.rules.globs import compile_glob
+from opsbridge.rules.regex import compile_regex
 
 Value = str | int | None
 """What a field holds; None: a label or tier that is not there."""
@@ -24,6 +28,8 @@ class Kind(Enum):
     TEXT = "text"
     SEVERITY = "a severity"
     NUMBER = "a whole number"
+    LABEL = "a label"
+    """Text, which is compared as a number where a number is asked for."""
 
 
 FIELDS: Final[dict[str, tuple[str, Kind]]] = {
@@ -44,17 +50,39 @@ FIELDS: Final[dict[str, tuple[str, Kind]]] = {
 LABELS: Final = "labels."
 
 
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What can be asked of something."""
+
+    kinds: Mapping[str, Kind]
+    """What each field holds."""
+    labels: bool = False
+    """It has labels, too."""
+
+    def kind(self, name: str) -> Kind | None:
+        """What a field holds; None if there is no such field."""
+        if self.labels and name.startswith(LABELS) and len(name) > len(LABELS):
+            return Kind.LABEL
+        return self.kinds.get(name)
+
+    def unknown(self, name: str) -> str:
+        """The complaint about a field that there is not."""
+        labels = [LABELS + (name.partition(".")[2] or "NAME")] if self.labels else []
+        return f"unknown field{_known(name, [*self.kinds, *labels])}"
+
+
+EVENTS: Final = Fields({name: kind for name, (_, kind) in FIELDS.items()}, labels=True)
+"""The fields of an event and its CI."""
+
+
 def field_kind(name: str) -> Kind | None:
-    """What a field holds; None if there is no such field."""
-    if name.startswith(LABELS) and len(name) > len(LABELS):
-        return Kind.TEXT
-    return FIELDS[name][1] if name in FIELDS else None
+    """What a field of an event holds; None if there is no such field."""
+    return EVENTS.kind(name)
 
 
 def unknown_field(name: str) -> str:
-    """The complaint about a field that there is not."""
-    known = [*FIELDS, LABELS + (name.partition(".")[2] or "NAME")]
-    return f"unknown field{_known(name, known)}"
+    """The complaint about a field that events do not have."""
+    return EVENTS.unknown(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +104,59 @@ class Complain(Protocol):
         """Take one complaint."""
 
 
+def anywhere(_field: str) -> str:
+    """Every field may be asked here."""
+    return ""
+
+
 _DEEPEST: Final = 10
 _NOTHING: Final = Condition(lambda _: False, frozenset())
+EVERYTHING: Final = 'is empty; to match every event, say `source: {glob: "*"}`'
 
 
-def parse_match(said: Mapping[str, object], complain: Complain) -> Match:
-    """The conditions of a rule; not to be used if there were complaints."""
+def parse_match(
+    said: Mapping[str, object],
+    complain: Complain,
+    refuse: Callable[[str], str] = anywhere,
+    empty: str = EVERYTHING,
+    fields: Fields = EVENTS,
+) -> Match:
+    """The conditions of a rule; not to be used if there were complaints.
+
+    `refuse` says why a field must not be asked here, or nothing; `empty` what to say if nothing is asked.
+    """
     match: Match = {}
     for field, condition in said.items():
-        kind = field_kind(field)
-        if kind is None:
-            complain((field,), unknown_field(field), key=True)
+        if refused := refuse(field):
+            complain((field,), refused, key=True)
+        elif (kind := fields.kind(field)) is None:
+            complain((field,), fields.unknown(field), key=True)
         else:
             match[field] = _condition(condition, kind, (field,), complain)
     if not said:
-        complain((), 'is empty; to match every event, say `source: {glob: "*"}`')
+        complain((), empty)
     return match
+
+
+def parse_states(said: object, complain: Complain) -> tuple[bool, bool]:
+    """Whether firing events and whether resolutions are meant by a condition of `state`."""
+    match said:
+        case "firing":
+            return True, False
+        case "resolved":
+            return False, True
+        case [*listed] if listed and all(isinstance(each, str) for each in listed):
+            meant = [parse_states(each, _at(index, complain)) for index, each in enumerate(listed)]
+            return any(firing for firing, _ in meant), any(resolved for _, resolved in meant)
+    complain((), f"must be firing or resolved, or a list of both, not {shown(said)}")
+    return True, True
+
+
+def _at(index: int, complain: Complain) -> Complain:
+    def complain_at(loc: Loc, message: str, *, key: bool = False) -> None:
+        complain((index, *loc), message, key=key)
+
+    return complain_at
 
 
 def _condition(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
@@ -116,7 +181,8 @@ def _operator(name: str, said: object, kind: Kind, loc: Loc, complain: Complain)
         return _NOTHING
     read, kinds = _OPERATORS[name]
     if kind not in kinds:
-        compared = " or ".join(each.value for each in kinds)
+        *others, last = (each.value for each in kinds)
+        compared = f"{', '.join(others)} or {last}"
         complain(loc, f"{name} compares {compared}; this field is {kind.value}", key=True)
         return _NOTHING
     return read(said, kind, loc, complain)
@@ -128,52 +194,117 @@ def _not(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
 
 
 def _glob(said: object, _kind: Kind, loc: Loc, complain: Complain) -> Condition:
-    if isinstance(said, list) and said:
-        return _any_of([_pattern(part, (*loc, index), complain) for index, part in enumerate(said)])
-    return _pattern(said, loc, complain)
+    return _pattern(said, 'a pattern such as "web-*"', compile_glob, loc, complain)
 
 
-def _pattern(said: object, loc: Loc, complain: Complain) -> Condition:
+def _regex(said: object, _kind: Kind, loc: Loc, complain: Complain) -> Condition:
+    return _pattern(said, 'a regular expression such as "web-[0-9]+"', compile_regex, loc, complain)
+
+
+def _pattern(
+    said: object, example: str, compiled: Callable[[str], Callable[[str], bool]], loc: Loc, complain: Complain
+) -> Condition:
+    if isinstance(said, list) and said and len(loc) <= _DEEPEST and not isinstance(loc[-1], int):
+        return _any_of([_pattern(part, example, compiled, (*loc, at), complain) for at, part in enumerate(said)])
     if not isinstance(said, str):
-        complain(loc, f'must be a pattern such as "web-*", or a list of them, not {shown(said)}')
+        complain(loc, f"must be {example}, or a list of them, not {shown(said)}")
         return _NOTHING
-    test = compile_glob(said)
+    try:
+        test = compiled(_whole(said))
+    except ValueError as wrong:
+        complain(loc, str(wrong))
+        return _NOTHING
     return Condition(lambda value: isinstance(value, str) and test(value))
 
 
-def _at_least(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
-    low = _value(said, kind, loc, complain)
-    return Condition(lambda value: isinstance(value, int) and isinstance(low, int) and value >= low)
+def _whole(text: str) -> str:
+    """The text; ValueError for what no event can hold."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be text, not half of a surrogate pair") from None
+    return text
 
 
-def _at_most(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
-    high = _value(said, kind, loc, complain)
-    return Condition(lambda value: isinstance(value, int) and isinstance(high, int) and value <= high)
+_Compare = Callable[[float, float], bool]
 
+
+def _bound(compare: _Compare) -> Callable[[object, Kind, Loc, Complain], Condition]:
+    def read(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
+        if kind is Kind.LABEL:
+            bound = number(said)
+            if bound is None:
+                complain(loc, f"must be a number, not {shown(said)}")
+                return _NOTHING
+            return Condition(lambda value: (found := measured(value)) is not None and compare(found, bound))
+        limit = _value(said, kind, loc, complain)
+        return Condition(
+            lambda value: isinstance(value, int) and isinstance(limit, int) and compare(value, limit),
+        )
+
+    return read
+
+
+def number(said: object) -> float | None:
+    """A number of a file, as one to compute with; None if it is none."""
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    try:
+        found = float(said)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def measured(value: Value) -> float | None:
+    """The number that a label holds; None if it is not there, or is no (finite) number."""
+    if not isinstance(value, str) or "_" in value:
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+_ANY: Final = tuple(Kind)
+_TEXTS: Final = (Kind.TEXT, Kind.LABEL)
+_ORDERED: Final = (Kind.SEVERITY, Kind.NUMBER, Kind.LABEL)
 
 _OPERATORS: Final[dict[str, tuple[Callable[[object, Kind, Loc, Complain], Condition], tuple[Kind, ...]]]] = {
-    "not": (_not, tuple(Kind)),
-    "glob": (_glob, (Kind.TEXT,)),
-    "gte": (_at_least, (Kind.SEVERITY, Kind.NUMBER)),
-    "lte": (_at_most, (Kind.SEVERITY, Kind.NUMBER)),
+    "not": (_not, _ANY),
+    "glob": (_glob, _TEXTS),
+    "regex": (_regex, _TEXTS),
+    "gte": (_bound(operator.ge), _ORDERED),
+    "gt": (_bound(operator.gt), _ORDERED),
+    "lte": (_bound(operator.le), _ORDERED),
+    "lt": (_bound(operator.lt), _ORDERED),
 }
 """What a mapping may say about a field, and for which kinds of field."""
+
+OPERATORS: Final[dict[str, tuple[Kind, ...]]] = {name: kinds for name, (_, kinds) in _OPERATORS.items()}
+"""The same, for those who describe the language."""
 
 
 def _value(said: object, kind: Kind, loc: Loc, complain: Complain) -> Value:
     match kind, said:
-        case Kind.TEXT, str():
-            return said
+        case Kind.TEXT | Kind.LABEL, str():
+            try:
+                return _whole(said)
+            except ValueError as wrong:
+                complain(loc, str(wrong))
         case Kind.SEVERITY, str() if said in SEVERITY_NUMBER:
             return SEVERITY_NUMBER[said]
         case Kind.SEVERITY, str():
             complain(loc, f"unknown severity {shown(said)}{_known(said, SEVERITIES)}")
         case Kind.NUMBER, int() if not isinstance(said, bool):
             return said
-        case Kind.TEXT, int() | float():
+        case Kind.TEXT | Kind.LABEL, int() | float():
             complain(loc, f"must be text, not {shown(said)}; put it in quotes")
         case _:
-            complain(loc, f"must be {kind.value}, not {shown(said)}")
+            what = Kind.TEXT if kind is Kind.LABEL else kind
+            complain(loc, f"must be {what.value}, not {shown(said)}")
     return None
 
 

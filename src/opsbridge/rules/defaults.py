@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from opsbridge.rules.load import Rule, load_rules
+from opsbridge.rules.load import load_rules
+from opsbridge.rules.rule import Rule
 
 SHIPPED: Final = Path(__file__).with_name("defaults.yaml")
 

@@ -5,47 +5,31 @@ Errors: RuleError (an operator's configuration). The command line and the worker
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-import msgspec
-from pydantic import BaseModel, ValidationError
-
-from opsbridge.core.classes import Nature, Profile, Travel
-from opsbridge.core.event import SEVERITY_NUMBER, SIGNIFICANCES, Verdict
 from opsbridge.documents import (
     Document,
     DocumentError,
     Fault,
     Finding,
-    Nearest,
     Spot,
     dotted,
-    from_validation,
     place,
     read_documents,
-    shown,
 )
-from opsbridge.documents.text import Loc
-from opsbridge.rules.classes import any_of
-from opsbridge.rules.conditions import Complain, Match, parse_match
-from opsbridge.rules.correlation import ClassesMean, EdgesPass, Ground, join_by
-from opsbridge.rules.model import (
-    MODELS,
-    PATTERNS,
-    ClassifyRule,
-    ClassRule,
-    EdgeRule,
-    FilterRule,
-    JoinRule,
-    RuleDocument,
-    RuleModel,
-    model_of,
-    subjects,
-)
+from opsbridge.documents.text import Loc, ParseError
+from opsbridge.rules.build import build_rule, validated
+from opsbridge.rules.conditions import Complain
+from opsbridge.rules.loops import with_depths
+from opsbridge.rules.model import RuleDocument
+from opsbridge.rules.rule import Rule
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_MOST: Final = 1_000_000
+"""Values in a document, with its aliases written out."""
+_DEEPEST: Final = 200
+"""Mappings and lists in each other."""
 
 
 class RuleError(DocumentError):
@@ -53,21 +37,13 @@ class RuleError(DocumentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule ready to be compiled."""
+class RuleTests:
+    """The tests that a rule carries, as its file says them; what they mean is for those to say who run them."""
 
-    id: str
-    kind: Literal["filter", "classify", "correlate"]
-    match: Match
-    verdict: Verdict | None
-    """What it says of an event that matches; None: a filter that keeps, or a rule for correlation."""
-    title: str = ""
-    description: str = ""
-    path: str = ""
-    text: str = ""
-    """The rule as canonical JSON, so that two loads can be compared."""
-    ground: Ground | None = None
-    """What a rule for correlation says."""
+    rule: str
+    spot: Spot
+    """Where the list stands: `Spot(spot.document, (*spot.loc, 0, "events"))` is in the first one."""
+    said: tuple[Mapping[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,110 +52,126 @@ class RuleFiles:
 
     rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
+    tests: tuple[RuleTests, ...] = ()
+    """Of every rule that has any."""
+    spots: Mapping[str, Spot] = field(default_factory=dict)
+    """Where each rule stands, by its id."""
 
 
 def load_rules(paths: Iterable[str | os.PathLike[str]]) -> RuleFiles:
     """The rules in these files and directories (every *.yaml, *.yml, *.json below); RuleError if any is wrong."""
     documents, findings = read_documents(paths)
     faults: list[Fault] = []
-    rules = [rule for document in documents for rule in _rules(document, faults)]
-    faults += _repeated_ids(documents)
-    findings += place(faults)
+    documents = [document for document in documents if _can_be_read(document, faults)]
+    said = [each for document in documents for each in _said_rules(document)]
+    lines = _lines([spot for spot, _ in said])
+    rules: dict[str, Rule] = {}
+    spots: dict[str, Spot] = {}
+    for document in documents:
+        validated(RuleDocument, document.value, _complaining(document, (), "", faults))
+    for spot, rule in said:
+        complain = _complaining(spot.document, spot.loc, _subject(spot, rule), faults)
+        built = build_rule(rule, _tables(spot.document), spot.document.path, lines.get(spot, 0), complain)
+        if built is not None and built.id not in rules:
+            rules[built.id], spots[built.id] = built, spot
+    faults += _repeated_ids(said)
+
+    def complain_of_circle(name: str, message: str) -> None:
+        at = Spot(spots[name].document, (*spots[name].loc, "raise", "class"))
+        faults.append(Fault(at, f"rule {name}: raise.class", message))
+
+    deep = with_depths(rules.values(), complain_of_circle)
+    findings += placed(faults)
     if any(finding.level == "error" for finding in findings):
         raise RuleError(findings)
-    return RuleFiles(tuple(rules), tuple(findings))
+    return RuleFiles(deep, tuple(findings), tuple(_tests(said)), spots)
 
 
-def _rules(document: Document, faults: list[Fault]) -> Iterator[Rule]:
-    """The document's rules, those that could be read; what is wrong goes to `faults`."""
-    _validated(RuleDocument, document, (), document.value, faults)
-    for index, said in _said_rules(document):
-        rule = _rule(document, index, said, faults)
-        if rule is not None:
-            yield rule
+_Said = tuple[Spot, dict[str, object]]
+"""A rule as its document says it, and where."""
 
 
-def _rule(document: Document, index: int, said: dict[str, object], faults: list[Fault]) -> Rule | None:
-    where: Loc = ("rules", index)
-    kind = said.get("kind")
-    if not isinstance(kind, str) or kind not in MODELS:
-        known = f"; known are {', '.join(MODELS)}"
-        hint = (Nearest(MODELS).hint(kind) if isinstance(kind, str) else "") or known
-        message = f"unknown kind {shown(kind)}{hint}" if "kind" in said else f"is required{known}"
-        faults.append(_fault(document, (*where, "kind"), message))
-        return None
-
-    model = model_of(kind, said)
-    if model is None:
-        message = f"says nothing to correlate by: {', '.join(subjects(kind)[:-1])} or {subjects(kind)[-1]}"
-        faults.append(_fault(document, where, message))
-        return None
-    before = len(faults)
-    conditions = said.get("match") if "match" in model.model_fields else None
-    complain = _complaining(document, (*where, "match"), faults)
-    match = parse_match(conditions, complain) if isinstance(conditions, dict) else {}
-    valid = _validated(model, document, where, said, faults)
-    return None if valid is None or len(faults) > before else _built(valid, match, document.path)
+def _said_rules(document: Document) -> Iterator[_Said]:
+    """The rules of a document; what is not a mapping is complained about elsewhere."""
+    rules = document.value.get("rules") if isinstance(document.value, dict) else None
+    for index, said in enumerate(rules if isinstance(rules, list) else []):
+        if isinstance(said, dict):
+            yield Spot(document, ("rules", index)), said
 
 
-def _complaining(document: Document, where: Loc, faults: list[Fault]) -> Complain:
+def _tables(document: Document) -> dict[str, dict[str, str]]:
+    """The document's tables by name; one that is wrong has been complained about, and is empty."""
+    tables = document.value.get("tables") if isinstance(document.value, dict) else None
+    return {
+        name: {key: value for key, value in table.items() if isinstance(value, str)} if isinstance(table, dict) else {}
+        for name, table in (tables.items() if isinstance(tables, dict) else ())
+    }
+
+
+def _tests(said: Iterable[_Said]) -> Iterator[RuleTests]:
+    for spot, rule in said:
+        name, tests = rule.get("id"), rule.get("tests")
+        if isinstance(name, str) and isinstance(tests, list) and tests:
+            held = tuple(test for test in tests if isinstance(test, dict))
+            yield RuleTests(name, Spot(spot.document, (*spot.loc, "tests")), held)
+
+
+def _repeated_ids(said: Iterable[_Said]) -> Iterator[Fault]:
+    first: dict[str, Spot] = {}
+    for spot, rule in said:
+        name, at = rule.get("id"), Spot(spot.document, (*spot.loc, "id"))
+        if isinstance(name, str) and first.setdefault(name, at) is not at:
+            yield Fault(at, f"rule {name}: id", "is taken by another rule, at", related=first[name])
+
+
+def _subject(spot: Spot, said: Mapping[str, object]) -> str:
+    """A rule as messages name it: by id, or by its place if it has none."""
+    name = said.get("id")
+    return f"rule {name}" if isinstance(name, str) else dotted(spot.loc)
+
+
+def _complaining(document: Document, where: Loc, subject: str, faults: list[Fault]) -> Complain:
     def complain(loc: Loc, message: str, *, key: bool = False) -> None:
-        faults.append(_fault(document, (*where, *loc), message, key=key))
+        named = ": ".join(filter(None, (subject, dotted(loc))))
+        faults.append(Fault(Spot(document, (*where, *loc), key), named, message))
 
     return complain
 
 
-def _built(valid: RuleModel, match: Match, path: str) -> Rule:
-    text = msgspec.json.encode(valid.model_dump(), order="sorted").decode()
-    verdict: Verdict | None = None
-    ground: Ground | None = None
-    match valid:
-        case FilterRule():
-            verdict = Verdict(valid.id, drop=True) if valid.action == "drop" else None
-        case ClassifyRule():
-            severity = None if valid.severity is None else SEVERITY_NUMBER[valid.severity]
-            significance = None if valid.significance is None else SIGNIFICANCES.index(valid.significance)
-            verdict = Verdict(valid.id, severity=severity, significance=significance)
-        case ClassRule():
-            profile = Profile(Nature(valid.nature or "unknown"), Travel(valid.travels or "dependents"), valid.id)
-            ground = ClassesMean(any_of(valid.classes), profile)
-        case EdgeRule():
-            ground = EdgesPass(tuple(valid.edges), valid.strength)
-        case JoinRule():
-            ground = join_by(valid.id, valid.join_by, valid.classes)
-    return Rule(valid.id, valid.kind, match, verdict, valid.title, valid.description, path, text, ground)
-
-
-def _validated(model: type[_Model], document: Document, loc: Loc, value: object, faults: list[Fault]) -> _Model | None:
+def _can_be_read(document: Document, faults: list[Fault]) -> bool:
+    """Whether the document is of a size to be worked on; aliases can make a short text very long, or very deep."""
     try:
-        return model.model_validate(value)
-    except ValidationError as invalid:
-        for below, key, message in from_validation(invalid, lambda _: model.model_fields, PATTERNS):
-            faults.append(_fault(document, (*loc, *below), message, key=key))
-        return None
+        fits = _size(document.value, {}, 0) <= _MOST
+    except RecursionError:
+        faults.append(Fault(Spot(document, ()), "", "is nested too deeply"))
+        return False
+    if not fits:
+        faults.append(Fault(Spot(document, ()), "", f"is more than {_MOST} values with its aliases written out"))
+    return fits
 
 
-def _said_rules(document: Document) -> list[tuple[int, dict[str, object]]]:
-    """The rules as the document says them, with their index; what is not a mapping has been complained about."""
-    rules = document.value.get("rules") if isinstance(document.value, dict) else None
-    listed = rules if isinstance(rules, list) else []
-    return [(index, said) for index, said in enumerate(listed) if isinstance(said, dict)]
+def _size(value: object, known: dict[int, int], depth: int) -> int:
+    """How many values there are in this one; each list and mapping is counted once, however often it is named."""
+    if not isinstance(value, dict | list):
+        return 1
+    if depth > _DEEPEST:
+        raise RecursionError
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known, depth + 1) for part in parts)
+    return known[id(value)]
 
 
-def _repeated_ids(documents: Iterable[Document]) -> Iterator[Fault]:
-    first: dict[str, Spot] = {}
-    for document in documents:
-        for index, said in _said_rules(document):
-            loc: Loc = ("rules", index, "id")
-            name = said.get("id")
-            if isinstance(name, str) and first.setdefault(name, spot := Spot(document, loc)) is not spot:
-                yield Fault(spot, f"rule {name}: id", "is taken by another rule, at", related=first[name])
+def _lines(spots: Iterable[Spot]) -> dict[Spot, int]:
+    """The line of each spot."""
+    numbered = {str(number): spot for number, spot in enumerate(spots)}
+    findings = placed([Fault(spot, number, "") for number, spot in numbered.items()])
+    return {numbered[finding.subject]: finding.line for finding in findings}
 
 
-def _fault(document: Document, loc: Loc, message: str, *, key: bool = False) -> Fault:
-    """A fault that names its rule by id, or by its place if it has none."""
-    if loc[:1] != ("rules",) or len(loc) < 2:
-        return Fault(Spot(document, loc, key), dotted(loc), message)
-    said = dict(_said_rules(document)).get(int(loc[1]), {}).get("id")
-    rule = f"rule {said}" if isinstance(said, str) else dotted(loc[:2])
-    return Fault(Spot(document, loc, key), ": ".join(filter(None, (rule, dotted(loc[2:])))), message)
+def placed(faults: Sequence[Fault]) -> list[Finding]:
+    """The faults with their places; without, if a file has changed since it was read."""
+    try:
+        return place(faults)
+    except (OSError, ParseError):
+        return [Finding(fault.spot.document.path, 0, 0, fault.subject, fault.message, fault.level) for fault in faults]

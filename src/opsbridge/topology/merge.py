@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from opsbridge.core.calendar import ServiceTime
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.documents import Document, Fault, Spot, dotted
+from opsbridge.documents.weekly import in_order, minutes, time_zone
 from opsbridge.topology.domains import DomainAttribute, domains
 from opsbridge.topology.links import Stated, links
 from opsbridge.topology.model import SERVICE_TYPES, CIEntry
-from opsbridge.topology.service_time import in_order, minutes, time_zone
 
 _Definition = tuple[CIEntry, Document, int]
 """An entry, and where it stands: its document and its index there."""

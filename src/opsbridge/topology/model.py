@@ -11,7 +11,7 @@ from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter
 
 from opsbridge.documents.text import Loc
-from opsbridge.topology.service_time import WINDOWS
+from opsbridge.documents.weekly import WINDOWS, WINDOWS_IN_WORDS
 
 SERVICE_TYPES: Final = frozenset({"service", "business_service"})
 """Types that are services unless an entry says otherwise."""
@@ -119,7 +119,7 @@ class TopologyDocument(BaseModel):
 
 PATTERNS: Final = {
     _NAME: "a name: not empty, no blanks around it, no control characters",
-    WINDOWS: "days and times like 'Mon-Fri 08:00-18:00' or 'Sat,Sun 10:00-12:00,22:00-02:00'",
+    WINDOWS: WINDOWS_IN_WORDS,
 }
 """What the patterns above ask for, in words."""
 

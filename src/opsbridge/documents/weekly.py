@@ -1,7 +1,7 @@
 """Weekly windows as operators write them (`Mon-Fri 08:00-18:00`), turned into minutes of the week in a time zone.
 
-The model checks the form of a window, here it gets its meaning; whether a time is in one is the core's question
-(core/calendar.py).
+Topology (service times) and rules (maintenance) check the form of a window by their models, here it gets its meaning;
+whether a time is in one is the core's question (core/calendar.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from opsbridge.core.calendar import DAY, WEEK
-from opsbridge.documents import Nearest
+from opsbridge.documents.wording import Nearest
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY: Final = f"({'|'.join(_DAYS)})"
@@ -19,6 +19,9 @@ _SOME_DAYS: Final = f"{_DAY}(-{_DAY})?"
 _SPAN: Final = f"{_TIME}-({_TIME}|24:00)"
 WINDOWS: Final = f"^{_SOME_DAYS}(,{_SOME_DAYS})* {_SPAN}(,{_SPAN})*$"
 """Days or ranges of days, and spans of time on each of them; one that ends before it begins ends on the next day."""
+
+WINDOWS_IN_WORDS: Final = "days and times like 'Mon-Fri 08:00-18:00' or 'Sat,Sun 10:00-12:00,22:00-02:00'"
+"""What WINDOWS asks for."""
 
 
 def time_zone(name: str) -> tzinfo:
