@@ -29,6 +29,9 @@ def opsbridge(*arguments: str, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=stdin)
 
 
+RULES_COMMANDS = [["rules", command] for command in ("check", "test", "explain", "fmt", "schema", "classes")]
+
+
 def test_version() -> None:
     assert opsbridge("version").stdout.startswith(f"opsbridge {__version__} (Python ")
     assert json.loads(opsbridge("version", "-o", "json").stdout)["version"] == __version__
@@ -48,13 +51,16 @@ print(sorted(slow & sys.modules.keys()))
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
     told = " ".join(opsbridge("--help").output.split())
-    for command in ("run", "demo", "replay", "send", "topics", "topology", "rules", "version"):
+    for command in ("run", "demo", "replay", "backtest", "send", "topics", "topology", "rules", "version"):
         assert f" {command} " in told
     for code in EXIT_CODES:
         assert f" {code} " in told
 
 
-@pytest.mark.parametrize("command", [["run"], ["demo"], ["replay"], ["send"], ["topics"], ["topology", "check"]])
+@pytest.mark.parametrize(
+    "command",
+    [["run"], ["demo"], ["replay"], ["backtest"], ["send"], ["topics"], ["topology", "check"], *RULES_COMMANDS],
+)
 def test_every_command_explains_itself(command: list[str]) -> None:
     result = opsbridge(*command, "--help")
     assert result.exit_code == 0

@@ -41,8 +41,7 @@ def estate() -> CIGraph:
 
 def played(scenario: Scenario, graph: CIGraph) -> tuple[Counter[Fate], Audience, Figures]:
     """What the core makes of a scenario, with time moving on as it does live, in virtual time."""
-    judge = compile_rules(load_rules([REPOSITORY / "correlation_rules"]).rules).judge
-    pipeline = Pipeline(graph, judge)
+    pipeline = Pipeline(graph, compile_rules(load_rules([REPOSITORY / "correlation_rules"]).rules, graph).book)
     audience = Audience()
     fates: Counter[Fate] = Counter()
 

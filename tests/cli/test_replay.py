@@ -165,6 +165,45 @@ def test_the_summary_accounts_for_every_line(run: Callable[..., Result]) -> None
     assert (figures["incidents"], figures["collapse_ratio"]) == (2, 3.5)
 
 
+RULES_WITH_A_MEMORY = """\
+version: 1
+rules:
+  - {id: wait, kind: hold, for: 1m, match: {ci: [h1, far]}}
+  - {id: try, kind: filter, shadow: true, action: drop, match: {ci: h2}}
+  - id: many
+    kind: threshold
+    type: event_count
+    match: {class: Down}
+    group_by: [class]
+    timespan: 1m
+    condition: {gte: 4}
+    raise: {class: ManyDown, severity: major, ci: sw}
+"""
+
+
+def test_the_summary_counts_what_rules_did_and_suppressed_alerts_go_to_a_file(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES_WITH_A_MEMORY)
+    told = tmp_path / "suppressed.jsonl"
+    later = event(8, "h9", time="2026-01-01T00:10:00Z")
+    figures = summary(run([*STORM, later], "--summary", "json", "--suppressed", str(told)))
+    assert figures["withheld"] == {"hold": {"wait": 2}}
+    assert figures["shadow"] == {"try": {"drop": 1}}
+    assert figures["derived"] == {"many": 1}
+    assert figures["balanced"] is True
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [(line["state"], line["ci"], line["kind"], line["rule"]) for line in lines] == [
+        ("withheld", "h1", "hold", "wait"),
+        ("withheld", "far", "hold", "wait"),
+        ("resolved", "h1", "hold", "wait"),
+        ("released", "far", "hold", "wait"),
+    ]
+    table = run([*STORM, later]).stderr
+    for words in ("alerts raised", "alerts withheld: hold", "in trial, would drop"):
+        assert words in table
+
+
 def test_the_summary_is_a_table_unless_it_is_not_wanted(run: Callable[..., Result]) -> None:
     assert "the places add up" in run(STORM).stderr
     assert run(STORM, "--summary", "none").stderr == ""
@@ -222,7 +261,7 @@ def test_an_empty_input_is_no_error(run: Callable[..., Result]) -> None:
 
 def replayed(lines: list[bytes]) -> tuple[list[FinalIncident], Summary]:
     graph = CIGraph([CI("sw"), CI("h1"), CI("h2")], [(1, 0), (2, 0)])
-    run = Replay(graph, compile_rules(()).judge, lambda: 1 << 50)
+    run = Replay(graph, compile_rules(()).book, lambda: 1 << 50)
     for line in lines:
         run.read(line)
     run.finish()

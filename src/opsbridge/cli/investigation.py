@@ -109,8 +109,9 @@ class Run:
         place, reason = next(more, ("alert", str(Outcome.WAITING)))  # one that waited may have expired just then
         detail = rejected.detail if rejected else ""
         report = decode(payload) if isinstance(payload, bytes) else payload
-        if place == "alert" and isinstance(report, Report):
-            opener = first.opener(self._replay.fingerprint(report))
+        accepted = self._replay.pipeline.accepted
+        if place == "alert" and isinstance(report, Report) and accepted:
+            opener = first.opener(accepted[0].fingerprint)
             detail = f"the alert {report.class_} on {report.ci}" + (
                 f", which {opener} opened" if opener and opener != event else ""
             )
@@ -127,7 +128,7 @@ class Run:
             if not votes:
                 return None
             name = votes.most_common(1)[0][0]
-        while (heir := self.ledger.incidents[name].merged_into) is not None:
+        while (heir := self.ledger.incidents[name].merged_into) in self.ledger.incidents:  # of some, nobody is told
             name = heir
         return name
 

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
-from opsbridge.cli import demo, explain, output, replay, rules, run, send, topics, topology, version
+from opsbridge.cli import backtest, demo, explain, output, replay, rules, run, send, topics, topology, version
 from opsbridge.errors import OpsBridgeError
 
 EXIT_CODES: Final = {
@@ -49,6 +49,7 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
+app.command("backtest")(backtest.backtest)
 app.command("send")(send.send)
 app.command("topics")(topics.topics)
 app.add_typer(topology.app, name="topology")

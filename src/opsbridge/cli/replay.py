@@ -1,7 +1,6 @@
 """`opsbridge replay`: the production core on a file or stdin, without a broker."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from enum import StrEnum
@@ -15,8 +14,9 @@ from opsbridge.cli.output import say, show_table, to_json, write_line
 
 if TYPE_CHECKING:
     from opsbridge.cli.lines import Line
-    from opsbridge.cli.replaying import Replay, Summary
-    from opsbridge.core.decisions import Rejected
+    from opsbridge.cli.preparing import Prepared
+    from opsbridge.cli.replaying import Summary
+    from opsbridge.core.decisions import Rejected, Suppressed
     from opsbridge.core.weights import Weights
     from opsbridge.topology import DomainAttribute
 
@@ -49,6 +49,13 @@ def replay(
     dead_letters: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where all rejected lines go, with reason, as JSON lines.")
     ] = None,
+    suppressed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where it goes which alerts rules withhold, as JSON lines.")
+    ] = None,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Take over rules that change while it reads; SIGHUP does so at once.")
+    ] = False,
     summary: Annotated[SummaryFormat, typer.Option(help="The summary on stderr.")] = SummaryFormat.TABLE,
 ) -> None:
     """Correlate recorded events: `opsbridge replay events.jsonl --topology topology/ -o incidents.jsonl`.
@@ -56,22 +63,34 @@ def replay(
     Writes one JSON line per incident in its last version. Rejected lines are told on stderr and do not change the exit
     code; an input that cannot be read, an invalid topology and invalid rules do (2).
     """
+    from threading import Lock
+
     from opsbridge.cli.lines import name_of, read_lines
     from opsbridge.sources.canonical import MAX_BYTES
 
-    run = prepared(topology or [], rules or [], domains=domain_attribute(domains_by))()
+    _require(not watch or bool(rules), "--watch is about --rules: give them")
+    made = prepared(topology or [], rules or [], domains=domain_attribute(domains_by))
+    lock = Lock()
     with ExitStack() as files:
         incidents_file = _created(output, files)
         rejections = _Rejections(name_of(events), _created(dead_letters, files))
-        for line in read_lines(events, keep=MAX_BYTES):
-            if rejected := run.read(payload(line, MAX_BYTES)):
-                rejections.tell(line, rejected)
+        run = made(suppressed=_writing(_created(suppressed, files)))
+        with ExitStack() as reading:
+            if watch:
+                from opsbridge.cli.watching import Watcher
+
+                reading.enter_context(Watcher(run, made, lock).watching())
+            for line in read_lines(events, keep=MAX_BYTES):
+                with lock:
+                    rejected = run.read(payload(line, MAX_BYTES))
+                if rejected:
+                    rejections.tell(line, rejected)
         run.finish()
         for incident in run.incidents():
             if incidents_file is None:
                 write_line(to_json(incident))
             else:
-                incidents_file.write(to_json(incident) + b"\n")
+                _write(incidents_file, incident)
         rejections.close()
     figures = run.summary()
     _show(figures, summary)
@@ -80,34 +99,34 @@ def replay(
         raise typer.Exit(1)
 
 
+def _require(fine: bool, otherwise: str) -> None:  # noqa: FBT001 # reads as a sentence
+    if not fine:
+        raise typer.BadParameter(otherwise)
+
+
 def prepared(
     topology: list[Path],
     rules: list[Path],
     weights: "Weights | None" = None,
     domains: "DomainAttribute | None" = None,
-) -> "Callable[[], Replay]":
-    """Makes runs on this estate and these rules; raises what is wrong with their files."""
+) -> "Prepared":
+    """Makes runs on this estate and these rules; raises what is wrong with the files, tells what is odd about them."""
     from opsbridge.cli.findings import say_findings
-    from opsbridge.cli.replaying import Replay
-    from opsbridge.core.graph import CIGraph
-    from opsbridge.rules import compile_rules, load_rules
-    from opsbridge.topology import edge_costs, load_topology
+    from opsbridge.cli.preparing import prepare
 
-    files = load_rules(rules)
-    compiled = compile_rules(files.rules)
-    graph = CIGraph(())
-    if topology:
-        loaded = load_topology(topology, domain_attribute=domains, edge_costs=edge_costs(compiled.edge_strengths))
-        say_findings(loaded.findings)
-        graph = loaded.graph
-    else:
+    made = prepare(topology, rules, weights, domains)
+    if not topology:
         say(NO_TOPOLOGY)
-    say_findings(files.findings)
+    say_findings(made.findings)
+    return made
 
-    def clock() -> int:
-        return int(time.time() * 1000)
 
-    return lambda: Replay(graph, compiled.judge, clock, compiled.profiles, weights, compiled.joins)
+def _writing(file: BinaryIO | None) -> "Callable[[Suppressed], None] | None":
+    return None if file is None else lambda decision: _write(file, decision)
+
+
+def _write(file: BinaryIO, value: object) -> None:
+    file.write(to_json(value) + b"\n")
 
 
 def _created(path: Path | None, files: ExitStack) -> BinaryIO | None:
@@ -149,7 +168,7 @@ class _Rejections:
                 "size": line.size,
                 "payload": line.content.decode(errors="backslashreplace"),
             }
-            self._file.write(to_json(letter) + b"\n")
+            _write(self._file, letter)
 
     def close(self) -> None:
         if self._count > SHOWN_REJECTIONS:
@@ -162,6 +181,8 @@ def _show(figures: "Summary", shape: SummaryFormat) -> None:
         say(to_json(figures).decode())
     elif shape is SummaryFormat.TABLE:
         show_table(["where events ended", "reason", "#events"], list(_rows(figures)), to=sys.stderr)
+        if ruled := list(_by_rule(figures)):
+            show_table(["what rules did", "rule", "#times"], ruled, to=sys.stderr)
 
 
 def _rows(figures: "Summary") -> Iterator[tuple[str, str, int | str]]:
@@ -174,3 +195,16 @@ def _rows(figures: "Summary") -> Iterator[tuple[str, str, int | str]]:
     yield "collapse", f"{figures.events_in_incidents} events of alerts", "-" if ratio is None else f"{ratio:g} : 1"
     if figures.unknown_cis:
         yield "unknown CIs", "correlated alone", figures.unknown_cis
+
+
+def _by_rule(figures: "Summary") -> Iterator[tuple[str, str, int]]:
+    for rule, count in figures.derived.items():
+        yield "alerts raised", rule, count
+    for kind, rules in figures.withheld.items():
+        for rule, count in rules.items():
+            yield f"alerts withheld: {kind}", rule, count
+    for rule, count in figures.unanswered.items():
+        yield "events without incident", rule, count
+    for rule, actions in figures.shadow.items():
+        for would, count in actions.items():
+            yield f"in trial, would {would}", rule, count

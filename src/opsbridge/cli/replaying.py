@@ -4,17 +4,28 @@ Nothing here knows the command line, files or Kafka; `opsbridge replay` and test
 event (the ledger), so memory grows with the input; the stream does not do that.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from opsbridge.core.classes import Join, Profiles
-from opsbridge.core.decisions import Candidate, Discrepancy, Incident, Outcome, Rejected, Root, Withheld
-from opsbridge.core.event import Judge, default_fingerprint
+from opsbridge.core.decisions import (
+    Candidate,
+    Derived,
+    Discrepancy,
+    Incident,
+    Outcome,
+    Rejected,
+    Root,
+    Shadowed,
+    Suppressed,
+    Withheld,
+)
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
-from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.sources.canonical import decode
 
@@ -57,7 +68,36 @@ class Summary(msgspec.Struct, frozen=True):
     unknown_cis: int
     unexplained: int
     balanced: bool
-    """Whether the places add up to what was read, and every alert is in an incident."""
+    """Whether the places add up to what was read and derived, and every alert is in an incident or withheld."""
+    derived: dict[str, int] = {}
+    """Rule -> alerts that it raised; their events are among those read."""
+    withheld: dict[str, dict[str, int]] = {}
+    """Kind (hold, flapping, maintenance, inhibit) -> rule -> alerts that it withheld, for a time or to their end."""
+    unanswered: dict[str, int] = {}
+    """Rule -> events of alerts in situations that it made no incidents."""
+    shadow: dict[str, dict[str, int]] = {}
+    """Rule in trial -> what it would have done -> how often."""
+
+
+class Tally:
+    """How often rules made alerts, withheld them, or would have done something: counted as the pipeline tells it."""
+
+    def __init__(self) -> None:
+        self.derived: Counter[str] = Counter()
+        self.withheld: Counter[tuple[str, str]] = Counter()
+        """(kind, rule) -> alerts."""
+        self.shadow: Counter[tuple[str, str]] = Counter()
+        """(rule, what it would have done) -> how often."""
+
+    def told(self, decision: Decision) -> None:
+        """Count a decision, if it is one of these."""
+        match decision:
+            case Derived(firing=True):
+                self.derived[decision.rule] += 1
+            case Suppressed(state="withheld"):
+                self.withheld[decision.kind, decision.rule] += 1
+            case Shadowed():
+                self.shadow[decision.rule, decision.would] += 1
 
 
 class Replay:
@@ -66,38 +106,46 @@ class Replay:
     def __init__(
         self,
         graph: CIGraph,
-        judge: Judge,
+        book: Rulebook,
         clock: Clock,
-        profiles: Profiles | None = None,
         weights: Weights | None = None,
-        joins: tuple[Join, ...] = (),
+        suppressed: Callable[[Suppressed], None] | None = None,
     ) -> None:
-        self._graph = graph
         self._clock = clock
-        self.pipeline = Pipeline(graph, judge, profiles, weights, joins)
-        self.ledger = Ledger()
+        self._suppressed = suppressed
+        self.pipeline = Pipeline(graph, book, weights)
+        self.ledger = Ledger(self.pipeline)
+        self.tally = Tally()
         self._unknown: set[str] = set()
 
-    def read(self, payload: bytes | Rejected) -> Rejected | None:
-        """Take in one event; what was wrong with it, if it is none. A caller may have rejected it unread."""
-        report = payload if isinstance(payload, Rejected) else decode(payload)
+    def read(self, payload: bytes | Report | Rejected) -> Rejected | None:
+        """Take in one event; what was wrong with it, if it is none. A caller may have decoded or rejected it."""
+        report = decode(payload) if isinstance(payload, bytes) else payload
         decisions = self.pipeline.advance([report], self._clock())
-        self.ledger.told(decisions)
+        self._told(decisions)
+        for event in self.pipeline.accepted:
+            self.ledger.heard(event.id, event.fingerprint)
         refused = next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
-        if isinstance(report, Report) and refused is None:
-            self.ledger.heard(self.pipeline, report.id, self.fingerprint(report))
-            self._unknown.update(each.reference for each in decisions if isinstance(each, Discrepancy))
         return refused if isinstance(refused, Rejected) else None
-
-    def fingerprint(self, report: Report) -> str:
-        """The alert that the report is of."""
-        number = self._graph.numbers.get(report.ci)
-        ci = report.ci if number is None else self._graph.cis[number].id
-        return report.fingerprint or default_fingerprint(ci, report.class_)
 
     def finish(self) -> None:
         """The input ends: let everything be settled and reported."""
-        self.ledger.told(self.pipeline.finish())
+        self._told(self.pipeline.finish())
+
+    def reload(self, book: Rulebook, graph: CIGraph | None = None) -> None:
+        """Go on with other rules (and the same estate, where they have changed what its edges cost)."""
+        self.pipeline = self.ledger.pipeline = self.pipeline.reloaded(book, graph)
+
+    def _told(self, decisions: Iterable[Decision]) -> None:
+        decisions = list(decisions)
+        self.ledger.told(decisions)
+        for decision in decisions:
+            if isinstance(decision, Discrepancy):
+                self._unknown.add(decision.reference)
+            else:
+                self.tally.told(decision)
+                if self._suppressed is not None and isinstance(decision, Suppressed):
+                    self._suppressed(decision)
 
     def incidents(self) -> Iterator[FinalIncident]:
         """Every incident that was not merged into another, in the order in which they were first reported."""
@@ -122,7 +170,8 @@ class Replay:
         merged = sum(incident.status == "merged" for incident in self.ledger.incidents.values())
         incidents = len(self.ledger.incidents) - merged
         alerts = places.get("alert", {})
-        inside = sum(count for outcome, count in alerts.items() if outcome != Outcome.WAITING)
+        unanswered = self.ledger.events_unanswered()
+        inside = sum(count for outcome, count in alerts.items() if outcome != Outcome.WAITING) - unanswered.total()
         unexplained = len(self.ledger.unexplained())
         return Summary(
             read=accounts.read,
@@ -134,7 +183,18 @@ class Replay:
             unknown_cis=len(self._unknown),
             unexplained=unexplained,
             balanced=accounts.balanced() and not unexplained,
+            derived=dict(sorted(self.tally.derived.items())),
+            withheld=_nested(self.tally.withheld),
+            unanswered=dict(sorted(unanswered.items())),
+            shadow=_nested(self.tally.shadow),
         )
+
+
+def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (first, second), count in sorted(counts.items()):
+        found.setdefault(first, {})[second] = count
+    return found
 
 
 def _final(incident: Incident, events: list[str], cis: dict[str, None], services: dict[str, None]) -> FinalIncident:

@@ -1,47 +1,143 @@
-"""`opsbridge rules`: whether rule files can be used and what is in them, and what classes mean by them."""
+"""`opsbridge rules`: whether rule files can be used, what is in them, their tests, layout and schema."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from opsbridge.cli import rules_explain, rules_fmt, rules_test
 from opsbridge.cli.findings import say_findings, stop_at_errors
 from opsbridge.cli.options import OutputFormat
-from opsbridge.cli.output import Format, show_table, write_json
+from opsbridge.cli.output import Format, say, show_table, write_json, write_line
 
-app = typer.Typer(help="Look at rule files.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opsbridge.documents import Finding
+
+app = typer.Typer(help="Work with rule files.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Look at rule files."""
+    """Work with rule files."""
+
+
+app.command("test")(rules_test.run)
+app.command("explain")(rules_explain.explain)
+app.command("explain")(rules_explain.explain)
+app.command("fmt")(rules_fmt.fmt)
+
+
+class CheckFormat(StrEnum):
+    """In which shape findings are printed: for people, for programs, or for what shows them at their lines."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories of them.")],
-    output: OutputFormat = Format.TABLE,
+    output: Annotated[CheckFormat, typer.Option("--output", "-o", help="What to print.")] = CheckFormat.TEXT,
 ) -> None:
     """Check rule files and list the rules: `opsbridge rules check correlation_rules/`.
 
     Exit code 0: fine; 1: usable, with warnings; 2: cannot be used.
     """
-    from opsbridge.rules import RuleError, compile_rules, load_rules
+    from time import time
+
+    from opsbridge.rules import RuleError, compile_rules, lint, load_rules
 
     try:
         files = load_rules(paths)
     except RuleError as error:
-        stop_at_errors(error, output)
-    compiled = compile_rules(files.rules)
-    listed = [{"id": rule.id, "kind": rule.kind, "title": rule.title, "path": rule.path} for rule in files.rules]
-    if output is Format.JSON:
-        write_json({"findings": files.findings, "digest": compiled.digest, "rules": listed})
-    else:
-        title = f"{len(listed)} rules, digest {compiled.digest}"
-        show_table(["rule", "kind", "title", "file"], [tuple(rule.values()) for rule in listed], title=title)
-    say_findings(files.findings)
-    if any(finding.level == "warning" for finding in files.findings):
+        _report(error.findings, output)
+        raise typer.Exit(error.exit_code) from None
+    findings = sorted([*files.findings, *lint(files, int(time() * 1000))])
+    digest = compile_rules(files.rules).digest
+    tests = {each.rule: len(each.said) for each in files.tests}
+    listed = [
+        {
+            "id": rule.id,
+            "kind": rule.kind,
+            "shadow": rule.shadow,
+            "title": rule.title,
+            "tests": tests.get(rule.id, 0),
+            "path": rule.path,
+        }
+        for rule in files.rules
+    ]
+    if output is CheckFormat.TEXT:
+        show_table(
+            ["rule", "kind", "title", "#tests", "file"],
+            [
+                (
+                    rule.id,
+                    f"{rule.kind} (in trial)" if rule.shadow else rule.kind,
+                    rule.title,
+                    tests.get(rule.id, 0),
+                    rule.path,
+                )
+                for rule in files.rules
+            ],
+            title=f"{len(listed)} rules, digest {digest}",
+        )
+    _report(findings, output, digest=digest, rules=listed)
+    if any(finding.level == "warning" for finding in findings):
         raise typer.Exit(1)
+
+
+def _report(findings: "Sequence[Finding]", output: CheckFormat, **more: object) -> None:
+    from opsbridge.cli.annotating import sarif, workflow_commands
+
+    match output:
+        case CheckFormat.JSON:
+            write_json({"findings": findings, **more})
+        case CheckFormat.GITHUB:
+            for command in workflow_commands(findings):
+                write_line(command.encode())
+        case CheckFormat.SARIF:
+            write_json(sarif(findings))
+        case CheckFormat.TEXT:
+            pass
+    say_findings(findings)
+
+
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes, else stdout.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of rule files, for editors: `opsbridge rules schema -o schemas/rules-v1.json`."""
+    text = whole_schema()
+    if output is None:
+        write_line(text.encode())
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{output}: {error.strerror}", param_hint="--output") from None
+    say(f"{output}: written")
+
+
+def whole_schema() -> str:
+    """The schema of rule files with that of their tests in it: what is checked in as schemas/rules-v1.json."""
+    from json import dumps, loads
+
+    from opsbridge.rules import schema as schema_of
+    from opsbridge.testing.timetable import tests_schema
+
+    # The definitions of the tests move to where draft-07 has its own, and so do the references to them.
+    tests = loads(dumps(tests_schema()).replace('"#/$defs/', '"#/definitions/'))
+    below = tests.pop("$defs", {})
+    whole = schema_of(tests)
+    definitions = cast("dict[str, object]", whole["definitions"]) | below
+    return dumps(whole | {"definitions": dict(sorted(definitions.items()))}, indent=2)
 
 
 @app.command()
@@ -64,7 +160,7 @@ def classes(
         files = load_rules(rules or [])
     except RuleError as error:
         stop_at_errors(error, output)
-    profiles = compile_rules(files.rules).profiles
+    profiles = compile_rules(files.rules).book.profiles
     said = [{"class": name, **to_builtins(profiles(name))} for name in names]
     if output is Format.JSON:
         write_json(said)

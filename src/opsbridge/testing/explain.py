@@ -1,0 +1,370 @@
+"""What every rule makes of one event: condition by condition, who decides, what is added, and who remembers it.
+
+Whether a condition holds is asked of the condition itself; what follows is asked of the compiled rules and of intake,
+as production does. Nothing is remembered here: what a rule with a memory knows of earlier events, no event tells.
+`opsbridge rules explain` is the only caller.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from opsbridge.core.calendar import FOREVER
+from opsbridge.core.decisions import Rejected, Withheld
+from opsbridge.core.event import SEVERITIES, Event, Mark, Verdict
+from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.intake import Intake, Report
+from opsbridge.core.rulebook import SOURCE, TARGET, Derivation, Gate, Inhibition, Maintenance, Rulebook
+from opsbridge.errors import OpsBridgeError
+from opsbridge.rules.compile import RuleSet
+from opsbridge.rules.conditions import FIELDS, LABELS, Condition, Match, Value
+from opsbridge.rules.prepare import prepare_of
+from opsbridge.rules.reading import SEPARATOR, reader
+from opsbridge.rules.rule import Ask, Enrich, Planned, Rule
+from opsbridge.testing.words import Raw, condition, effect, raw_of, said_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NoEventError(OpsBridgeError):
+    """What was given is no event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One condition, held against what the event has."""
+
+    field: str
+    condition: str
+    """What it asks for: `is one of 'a', 'b'`."""
+    had: str | None
+    """What the event, or its CI, has there; None: nothing."""
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question of a rule, and the event's answer."""
+
+    place: str
+    """Where the question stands in the rule: `match`, `cis`, `source`, `target`, `steps[0]`."""
+    hears: str
+    """The states it asks about: `firing`, `resolved` or `firing, resolved`."""
+    heard: bool
+    """Whether the event's state is one of these."""
+    tested: tuple[Tested, ...]
+    matches: bool
+    group: dict[str, str] | None = None
+    """The fields by which the rule remembers the event, if it does."""
+    value: float | str | None = None
+    """What it measures of the event."""
+    effect: str = ""
+    """What follows for an event that matches."""
+
+    @property
+    def missing(self) -> int:
+        """How many conditions do not hold; another state is like one more."""
+        return sum(not each.holds for each in self.tested) + (not self.heard)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAnswer:
+    """What one rule makes of the event."""
+
+    rule: str
+    kind: str
+    title: str
+    path: str
+    line: int
+    shadow: bool
+    matches: bool
+    decides: bool
+    """Whether it is this rule that decides, or that gives the event labels or its fingerprint."""
+    note: str
+    """What is to be said of it besides: who decided before it, from whom a maintenance is inherited."""
+    answers: tuple[Answer, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many conditions do not hold of the question that comes nearest; 0 if the rule matches."""
+        return 0 if self.matches else min((answer.missing for answer in self.answers), default=0)
+
+    def near(self, most: int) -> bool:
+        """Whether the rule matches, or would but for so many conditions at most, and something of it holds."""
+        return self.matches or any(
+            answer.missing <= most and any(each.holds for each in answer.tested) for answer in self.answers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMeaning:
+    """What a class means for correlation, and the rule that says so."""
+
+    nature: str
+    travels: str
+    rule: str
+
+
+GOES_ON: Final = "goes on"
+"""The outcome of an event that is correlated."""
+
+NOT_OF_EVENTS: Final = ("correlate", "respond")
+"""Kinds of rules that are asked of no event."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "class"}):
+    """What all rules make of one event."""
+
+    event: str
+    ci: str
+    known_ci: bool
+    class_: str
+    state: str
+    severity: str
+    """As it came in."""
+    outcome: str
+    """GOES_ON, or `suppressed`, `informational` or `routed`."""
+    route: str
+    """Where it was routed to."""
+    decided_by: str
+    """The rule that decided about it, or `severity`; empty if none did."""
+    severity_after: str
+    labels_before: dict[str, str]
+    labels_after: dict[str, str]
+    fingerprint_before: str
+    fingerprint_after: str
+    meaning: ClassMeaning
+    grounds: tuple[str, ...]
+    """By what it may be joined with alerts that no edge connects it with."""
+    rules: tuple[RuleAnswer, ...]
+    """Every rule that is asked of events, in order."""
+    not_asked: int
+    """Rules for correlation and situations, which are asked of no event."""
+
+
+def explain(report: Report, rule_set: RuleSet, graph: CIGraph) -> Explanation:
+    """What the rules make of a report; NoEventError if intake refuses it."""
+    time = (report.time - _EPOCH) // timedelta(milliseconds=1)
+    came, ci = _bound(report, time, graph)
+    book = rule_set.book
+    prepared = came if book.prepare is None else book.prepare(came, ci)
+    answer = Intake(graph, book).accept(report, time)
+    decided = answer.reason if isinstance(answer, Withheld) else answer.rule if isinstance(answer, Event) else ""
+    profile = book.profiles(came.class_)
+    outcome = answer.place if isinstance(answer, Withheld) else GOES_ON
+    asking = _Asking(rule_set, graph, came, prepared, ci, _marks(book, prepared, ci), outcome == "informational")
+    return Explanation(
+        event=came.id,
+        ci=came.ci,
+        known_ci=came.known_ci,
+        class_=came.class_,
+        state=report.state,
+        severity=SEVERITIES[came.severity],
+        outcome=outcome,
+        route=answer.route if isinstance(answer, Withheld) else "",
+        decided_by=decided,
+        severity_after=SEVERITIES[answer.severity if isinstance(answer, Event) else came.severity],
+        labels_before=came.labels,
+        labels_after=prepared.labels,
+        fingerprint_before=came.fingerprint,
+        fingerprint_after=prepared.fingerprint,
+        meaning=ClassMeaning(profile.nature.value, profile.travels.value, profile.rule),
+        grounds=answer.grounds if isinstance(answer, Event) else (),
+        rules=tuple(asking.answers()),
+        not_asked=sum(rule.kind in NOT_OF_EVENTS for rule in rule_set.rules),
+    )
+
+
+def _bound(report: Report, time: int, graph: CIGraph) -> tuple[Event, CI]:
+    """The event as intake shows it to rules, and its CI."""
+    seen: list[tuple[Event, CI]] = []
+
+    def see(event: Event, ci: CI) -> Event:
+        seen.append((event, ci))
+        return event
+
+    answer = Intake(graph, Rulebook(prepare=see)).accept(report, time)
+    if isinstance(answer, Rejected):
+        raise NoEventError(f"this is no event: {answer.detail}")
+    return seen[0]
+
+
+def _marks(book: Rulebook, event: Event, ci: CI) -> tuple[Mark, ...]:
+    """The marks that rules put on the event as enrichment left it."""
+    if not event.firing:
+        return () if book.listen is None else book.listen(event, ci)
+    verdict = book.judge(event, ci)
+    return () if verdict is None else verdict.marks
+
+
+def value_of(field: str, event: Event, ci: CI) -> Value:
+    """What a field holds, as conditions want it."""
+    if field.startswith(LABELS):
+        return event.labels.get(field.removeprefix(LABELS))
+    owner, _, name = FIELDS[field][0].partition(".")
+    found: Value = getattr(event if owner == "event" else ci, name)
+    return found
+
+
+def _holds(match: Match, event: Event, ci: CI) -> bool:
+    return all(test.holds(value_of(field, event, ci)) for field, test in match.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One event, and all that is known of it before the rules are gone through."""
+
+    rule_set: RuleSet
+    graph: CIGraph
+    came: Event
+    prepared: Event
+    ci: CI
+    marks: tuple[Mark, ...]
+    logged: bool
+    """It is informational: no alert."""
+
+    def answers(self) -> Iterator[RuleAnswer]:
+        """Of every rule that is asked of events, in order."""
+        asked = [(rule, self._rule(rule)) for rule in self.rule_set.rules if rule.kind not in NOT_OF_EVENTS]
+        first = {
+            kind: next(
+                (rule for rule, answer in asked if rule.kind == kind and answer.matches and not rule.shadow), None
+            )
+            for kind in ("filter", "classify", "dedup")
+        }
+        taking = first["filter"] if first["filter"] is not None and isinstance(first["filter"].says, Verdict) else None
+        for rule, answer in asked:
+            yield self._placed(rule, answer, first, taking) if answer.matches else answer
+
+    def _placed(
+        self, rule: Rule, answer: RuleAnswer, first: Mapping[str, Rule | None], taking: Rule | None
+    ) -> RuleAnswer:
+        """The answer of a rule that matches, with what comes of it among the others."""
+        if rule.kind == "enrich":
+            return replace(answer, decides=True, note=self._labelled(rule))
+        before = first.get(rule.kind)
+        if rule.kind not in ("filter", "dedup") and taking is not None:
+            before = taking
+        if before is not None and before is not rule:
+            trial = "in trial, and " if rule.shadow else ""
+            verb = "takes the event away" if before is taking else "comes"
+            return replace(answer, note=f"{trial}{before.id} {verb} before")
+        if self.logged and isinstance(rule.says, Gate | Planned | Inhibition):
+            return replace(answer, note="the event is informational: there is no alert to withhold")
+        if rule.shadow:
+            return replace(answer, note="in trial: it only reports what it would do")
+        return replace(answer, decides=True, note=self._planned(rule) if isinstance(rule.says, Planned) else "")
+
+    def _rule(self, rule: Rule) -> RuleAnswer:
+        raw = raw_of(rule)
+        answers = tuple(self._answer(rule, ask, raw) for ask in rule.asks)
+        matches = any(answer.matches for answer in answers)
+        return RuleAnswer(
+            rule=rule.id,
+            kind=rule.kind,
+            title=rule.title,
+            path=rule.path,
+            line=rule.line,
+            shadow=rule.shadow,
+            matches=matches,
+            decides=False,
+            note="",
+            answers=answers,
+        )
+
+    def _answer(self, rule: Rule, ask: Ask, raw: Raw) -> Answer:
+        event = self.came if isinstance(rule.says, Enrich) else self.prepared
+        place, parts = _place(rule, ask)
+        said = {field: asked for part in parts for field, asked in said_of(raw, part, ask.part).items()}
+        match = rule.says.cis | ask.match if isinstance(rule.says, Planned) else ask.match
+        tested = tuple(self._tested(field, test, said.get(field), event) for field, test in match.items())
+        heard = ask.firing if event.firing else ask.resolved
+        mark = next((mark for mark in self.marks if mark.rule == _name(rule) and mark.part == ask.part), None)
+        return Answer(
+            place=place,
+            hears=", ".join(state for state, is_so in (("firing", ask.firing), ("resolved", ask.resolved)) if is_so),
+            heard=heard,
+            tested=tested,
+            # who is in a maintenance by inheritance, its mark tells
+            matches=heard and (all(each.holds for each in tested) or mark is not None),
+            group=None if mark is None else dict(zip(ask.group_by, mark.group.split(SEPARATOR), strict=False)),
+            value=None if mark is None else mark.value,
+            effect=effect(raw, ask.part),
+        )
+
+    def _tested(self, field: str, test: Condition, said: object, event: Event) -> Tested:
+        holds = test.holds(value_of(field, event, self.ci))
+        return Tested(field, condition(said), reader(field)(event, self.ci), holds)
+
+    def _labelled(self, rule: Rule) -> str:
+        """What a rule that enriches would set alone, and what of it another rule has set before."""
+        prepare, _ = prepare_of([rule])
+        if prepare is None or not isinstance(rule.says, Enrich):
+            return ""
+        alone, together = prepare(self.came, self.ci).labels, self.prepared.labels
+        told = []
+        for label in rule.says.labels:
+            value = alone.get(label)
+            if value is None:
+                told.append(f"nothing for labels.{label}")
+            else:
+                first = "" if together.get(label) == value else f" (another rule before says {together.get(label)})"
+                told.append(f"labels.{label}: {value}{first}")
+        return "; ".join(told)
+
+    def _planned(self, rule: Rule) -> str:
+        """Whether a window is open, and whose it is."""
+        says = rule.says
+        if not isinstance(says, Planned) or not isinstance(says.gate, Maintenance):
+            return ""
+        end = says.gate.windows.end(self.prepared.time)
+        now = "no window is open" if end is None else f"a window is open{_until(end)}"
+        if _holds(says.cis, self.prepared, self.ci):
+            return now
+        return f"{now}; inherited from {self._inherited(says.cis)}"
+
+    def _inherited(self, cis: Match) -> str:
+        """The CIs below this one that the maintenance is for, some of them."""
+        graph = self.graph
+        seen = {graph.numbers[self.ci.id]}
+        ahead = list(seen)
+        while ahead:
+            number = ahead.pop()
+            members = [member for group in graph.groups[number] for member, _ in group.members]
+            found = {*graph.providers[number], *members} - seen
+            seen |= found
+            ahead += found
+        below = (graph.cis[number] for number in sorted(seen))
+        meant = [ci.id for ci in below if _holds(cis, msgspec.structs.replace(self.prepared, ci=ci.id), ci)]
+        more = f" and {len(meant) - _NAMED} more" if len(meant) > _NAMED else ""
+        return ", ".join(meant[:_NAMED]) + more
+
+
+_NAMED: Final = 5
+_PLACES: Final = {SOURCE: "source", TARGET: "target"}
+
+
+def _name(rule: Rule) -> str:
+    """By which name a rule's marks go."""
+    return rule.says.key if isinstance(rule.says, Derivation) else rule.id
+
+
+def _place(rule: Rule, ask: Ask) -> tuple[str, tuple[str, ...]]:
+    """Where a question stands in its rule, in words, and the fields of the rule that it is made of."""
+    match rule.kind:
+        case "sequence":
+            return f"steps[{ask.part}]", ("steps",)
+        case "inhibit":
+            return _PLACES[ask.part], (_PLACES[ask.part],)
+        case "maintenance":
+            return "", ("cis", "match")
+    return "match", ("match",)
+
+
+def _until(end: int) -> str:
+    return (
+        "" if end >= FOREVER else f" until {(_EPOCH + timedelta(milliseconds=end)).isoformat().replace('+00:00', 'Z')}"
+    )

@@ -1,0 +1,186 @@
+"""Rules in words: what a condition asks for, and what a rule does with an event that matches.
+
+Both are read from the rule as its file says it (`Rule.text`); whether a condition holds is never decided here.
+`explain` is the only caller.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from opsbridge.documents import shown
+from opsbridge.rules.durations import written
+from opsbridge.rules.rule import Rule
+
+Raw = Mapping[str, object]
+"""A rule as its file says it, with durations in milliseconds."""
+
+
+def raw_of(rule: Rule) -> Raw:
+    """The rule as its file says it."""
+    raw = json.loads(rule.text)
+    return raw if isinstance(raw, dict) else {}
+
+
+def said_of(raw: Raw, place: str, part: int) -> Raw:
+    """The conditions that stand at a place of the rule: `match`, `cis`, `source`, or the match of a step."""
+    steps = raw.get("steps")
+    holder = steps[part] if place == "steps" and isinstance(steps, list) else raw
+    found = holder.get("match" if place == "steps" else place)
+    return found if isinstance(found, dict) else {}
+
+
+def condition(said: object) -> str:
+    """What a condition asks for, to be read after the name of its field."""
+    match said:
+        case dict():
+            return " and ".join(_OPERATORS[name](operand) for name, operand in said.items())
+        case [single]:
+            return condition(single)
+        case list() if any(isinstance(each, dict | list) for each in said):
+            return " or ".join(condition(each) for each in said)
+        case list():
+            return f"is one of {_listed(said)}"
+    return f"is {_value(said)}"
+
+
+def _negated(said: object) -> str:
+    match said:
+        case str() | int() | float():
+            return f"is not {_value(said)}"
+        case list() if not any(isinstance(each, dict | list) for each in said):
+            return f"is none of {_listed(said)}"
+    return f"not ({condition(said)})"
+
+
+def _pattern(verb: str) -> Callable[[object], str]:
+    return lambda said: f"{verb} {' or '.join(map(shown, said)) if isinstance(said, list) else shown(said)}"
+
+
+def _bound(sign: str) -> Callable[[object], str]:
+    return lambda said: f"{sign} {_value(said)}"
+
+
+_OPERATORS: Final[dict[str, Callable[[object], str]]] = {
+    "not": _negated,
+    "glob": _pattern("is like"),
+    "regex": _pattern("matches regex"),
+    "gte": _bound(">="),
+    "gt": _bound(">"),
+    "lte": _bound("<="),
+    "lt": _bound("<"),
+}
+
+
+def _listed(said: list[object]) -> str:
+    return ", ".join(map(_value, said))
+
+
+def _value(said: object) -> str:
+    return shown(said) if isinstance(said, str) else str(said)
+
+
+# what a rule does
+
+
+def effect(raw: Raw, part: int) -> str:
+    """What a rule does with an event that matches at this part of it, as a sentence without its subject."""
+    return _EFFECTS[str(raw["kind"])](raw, part)
+
+
+def _time(raw: Raw, field: str) -> str:
+    length = raw.get(field)
+    return written(length) if isinstance(length, int) else "?"
+
+
+def _mapping(raw: Raw, field: str) -> Raw:
+    found = raw.get(field)
+    return found if isinstance(found, dict) else {}
+
+
+def _filter(raw: Raw, _part: int) -> str:
+    match raw["action"]:
+        case "drop":
+            return "drops the event"
+        case "keep":
+            return "keeps the event, whatever later filters say"
+    return f"sends the event to {raw['to']} instead"
+
+
+def _classify(raw: Raw, _part: int) -> str:
+    changes = [f"{field} {raw[field]}" for field in ("severity", "significance") if raw.get(field) is not None]
+    return f"sets {' and '.join(changes)}"
+
+
+def _raised(raw: Raw) -> str:
+    alert = _mapping(raw, "raise")
+    return f"raises {alert.get('class')} ({alert.get('severity')})"
+
+
+_MEASURES: Final = {
+    "event_count": "events",
+    "value_count": "different values of {field}",
+    "value_sum": "the sum of {field}",
+    "value_avg": "the average of {field}",
+    "value_percentile": "the {percentile:g}th percentile of {field}",
+}
+
+
+def _threshold(raw: Raw, _part: int) -> str:
+    bounds = _mapping(raw, "condition")
+    signs = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
+    asked = " and ".join(f"{sign} {bounds[name]:g}" for name, sign in signs.items() if bounds.get(name) is not None)
+    measure = _MEASURES[str(raw["type"])].format(field=bounds.get("field"), percentile=bounds.get("percentile") or 0)
+    return f"counts it: {_raised(raw)} when {measure} within {_time(raw, 'timespan')} are {asked}"
+
+
+def _sequence(raw: Raw, part: int) -> str:
+    steps = raw.get("steps")
+    count = len(steps) if isinstance(steps, list) else 0
+    ways = {
+        "temporal": "when all come within {}, in any order",
+        "temporal_ordered": "when all come within {}, in this order",
+        "missing": "when the last does not come within {} after the others",
+    }
+    way = ways[str(raw["type"])].format(_time(raw, "timespan"))
+    return f"takes it for step {part + 1} of {count}: {_raised(raw)} {way}"
+
+
+def _heartbeat(raw: Raw, _part: int) -> str:
+    every, grace = raw.get("every"), raw.get("grace")
+    silence = written((every if isinstance(every, int) else 0) + (grace if isinstance(grace, int) else 0))
+    return f"takes it for a sign of life: {_raised(raw)} when the next does not come within {silence}"
+
+
+def _trend(raw: Raw, _part: int) -> str:
+    line = f"{raw['samples']} values or more within {_time(raw, 'over')}"
+    crossing = f"{raw['direction']} to {raw['limit']:g} within {_time(raw, 'crosses_within')}"
+    return f"takes its {raw['field']} for a value: {_raised(raw)} when {line} are {crossing}"
+
+
+_EFFECTS: Final[dict[str, Callable[[Raw, int], str]]] = {
+    "filter": _filter,
+    "classify": _classify,
+    "enrich": lambda raw, _part: f"sets {', '.join(_mapping(raw, 'set'))}",
+    "dedup": lambda raw, _part: f"makes the fingerprint of {', '.join(map(str, _fields(raw, 'fingerprint')))}",
+    "hold": lambda raw, _part: f"withholds its alert until it has fired for {_time(raw, 'for')}",
+    "flapping": lambda raw, _part: (
+        f"withholds its alert from {raw['enter']} changes within {_time(raw, 'within')} on, until there are"
+        f" {raw['leave']} or fewer"
+    ),
+    "heartbeat": _heartbeat,
+    "threshold": _threshold,
+    "sequence": _sequence,
+    "trend": _trend,
+    "maintenance": lambda _raw, _part: "withholds its alert if it begins in a window, until that ends",
+    "inhibit": lambda _raw, part: (
+        "withholds its alert while a source of the same group fires"
+        if part
+        else "withholds targets of the same group while its alert fires"
+    ),
+}
+
+
+def _fields(raw: Raw, field: str) -> list[object]:
+    found = raw.get(field)
+    return found if isinstance(found, list) else []
