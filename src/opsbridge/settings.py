@@ -194,6 +194,7 @@ class PathSettings(Section):
 
     topology: Path = Path("topology")
     rules: Path = Path("correlation_rules")
+    watch: bool = Field(default=True, description="take over rules when their files change, and not only on SIGHUP")
 
 
 Nats = Annotated[float, Field(ge=0, le=20)]

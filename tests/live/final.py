@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 from storm import Sent
 
-from opsbridge.core.decisions import Incident, IncidentMembers
-from opsbridge.core.graph import CIGraph
+from opsbridge.core.decisions import Derived, Incident, IncidentMembers, Shadowed, Suppressed
 from opsbridge.core.pipeline import Accounts, Pipeline
-from opsbridge.core.weights import Weights
-from opsbridge.rules.judge import RuleSet
 from opsbridge.sources.canonical import decode
+from opsbridge.stream.estate import Estate
 
 
 class Final(NamedTuple):
@@ -45,11 +43,16 @@ class Fold:
     incidents: dict[str, Incident] = field(default_factory=dict)
     roots: Counter[str] = field(default_factory=Counter)
     """Every root that was ever told, with the number of snapshots."""
+    suppressed: dict[str, Suppressed] = field(default_factory=dict)
+    """What was told last of each alert that was withheld, by fingerprint."""
     _members: dict[str, dict[str, str]] = field(default_factory=dict)
     _cis: dict[str, set[str]] = field(default_factory=dict)
 
-    def told(self, news: Incident | IncidentMembers) -> None:
-        """Take in one record; records of one incident in their order."""
+    def told(self, news: Incident | IncidentMembers | Suppressed) -> None:
+        """Take in one record; records of one incident or alert in their order."""
+        if isinstance(news, Suppressed):
+            self.suppressed[news.fingerprint] = news
+            return
         if isinstance(news, Incident):
             self.incidents[news.id] = news
             self.roots[news.root.ci] += 1
@@ -77,6 +80,10 @@ class Fold:
             if incident.status != "merged"
         }
 
+    def withheld(self) -> set[tuple[str, str, str, str, str]]:
+        """Of each alert that was withheld: fingerprint, opening event, rule, kind, and what became of it."""
+        return {(one.fingerprint, one.event, one.rule, one.kind, one.state) for one in self.suppressed.values()}
+
     def count(self) -> int:
         """How many incidents there are that were not merged into others."""
         return sum(incident.status != "merged" for incident in self.incidents.values())
@@ -88,24 +95,31 @@ class Expected:
 
     fold: Fold
     accounts: Accounts
+    derived: Counter[tuple[str, bool]]
+    """How many events each rule made, firing or not."""
+    shadowed: Counter[tuple[str, str, str]]
+    """What rules in trial would have done: rule, what, and to which event."""
 
     @property
     def final(self) -> set[Final]:
         return self.fold.final()
 
 
-def expected(graph: CIGraph, rules: RuleSet, weights: Weights, records: Iterable[Sent], now: float) -> Expected:
+def expected(estate: Estate, records: Iterable[Sent], now: float) -> Expected:
     """The pipeline over these records in their order; `now` in seconds since 1970."""
-    pipeline, fold = Pipeline(graph, rules.judge, rules.profiles, weights, rules.joins), Fold()
-    for _, value in records:
-        for decision in pipeline.advance([decode(value)], int(now * 1000)):
-            if isinstance(decision, Incident | IncidentMembers):
-                fold.told(decision)
-    for decision in pipeline.finish():
-        if isinstance(decision, Incident | IncidentMembers):
+    pipeline, fold = Pipeline(estate.graph, estate.book, estate.weights), Fold()
+    decisions = [each for _, value in records for each in pipeline.advance([decode(value)], int(now * 1000))]
+    decisions += pipeline.finish()
+    for decision in decisions:
+        if isinstance(decision, Incident | IncidentMembers | Suppressed):
             fold.told(decision)
     assert pipeline.accounts.balanced()
-    return Expected(fold, pipeline.accounts)
+    return Expected(
+        fold,
+        pipeline.accounts,
+        Counter((each.rule, each.firing) for each in decisions if isinstance(each, Derived)),
+        Counter((each.rule, each.would, each.event) for each in decisions if isinstance(each, Shadowed)),
+    )
 
 
 def difference(live: Fold, wanted: set[Final]) -> str:

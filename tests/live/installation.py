@@ -26,13 +26,11 @@ from final import Expected, Fold, difference, expected
 from prometheus_client.parser import text_string_to_metric_families
 from storm import Sent
 
-from opsbridge.core.decisions import Incident, IncidentMembers
-from opsbridge.rules.judge import compile_rules
-from opsbridge.rules.load import load_rules
-from opsbridge.settings import Settings, weights
+from opsbridge.core.decisions import Incident, IncidentMembers, Suppressed
+from opsbridge.settings import Settings
+from opsbridge.stream.estate import load_estate
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import ensure_topics, topic_name
-from opsbridge.topology.load import load_topology
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
@@ -40,8 +38,11 @@ STAGE_INPUTS = ("events", "detected", "alerts", "shared", "situations")
 FAST = {"session_timeout": 3.0, "heartbeat_interval": 0.5, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
 Record = ConsumerRecord[bytes | None, bytes | None]
-_incident = msgspec.json.Decoder(Incident).decode
-_members = msgspec.json.Decoder(IncidentMembers).decode
+FOLLOWED: dict[str, Callable[[bytes], Incident | IncidentMembers | Suppressed]] = {
+    "incidents": msgspec.json.Decoder(Incident).decode,
+    "incident-members": msgspec.json.Decoder(IncidentMembers).decode,
+    "suppressed": msgspec.json.Decoder(Suppressed).decode,
+}
 
 
 class Worker:
@@ -119,6 +120,10 @@ class Worker:
             self.process.kill()
         await self.ended()
 
+    def hang_up(self) -> None:
+        """Ask it to read its rules again."""
+        self.process.send_signal(signal.SIGHUP)
+
     async def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return await self.ended()
@@ -128,13 +133,20 @@ class Installation:
     """Topics, settings and an estate; what is sent in, and what comes out."""
 
     def __init__(
-        self, servers: str, name: str, folder: Path, topology: bytes, *, domain_attribute: str | None = None
+        self,
+        servers: str,
+        name: str,
+        folder: Path,
+        topology: bytes,
+        *,
+        domain_attribute: str | None = None,
+        rules: Path = RULES,
     ) -> None:
-        self.folder = folder
+        """`rules` must not be in `folder`, all of which is read as topology."""
         (folder / "estate.json").write_bytes(topology)
         kafka = {"bootstrap_servers": servers, "group_id": name, **FAST}
         topics = {"prefix": f"{name}.", "partitions": 4}
-        paths: dict[str, object] = {"topology": folder, "rules": RULES}
+        paths: dict[str, object] = {"topology": folder, "rules": rules}
         self._tree: dict[str, dict[str, object]] = {}
         self._tree |= {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
         if domain_attribute is not None:
@@ -163,7 +175,7 @@ class Installation:
             self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
             stack.push_async_callback(self._consumer.stop)
             await self._consumer.start()
-            followed = [self.topic(entity) for entity in ("incidents", "incident-members", "dead-letters")]
+            followed = [self.topic(entity) for entity in (*FOLLOWED, "dead-letters")]
             self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
             stack.push_async_callback(self._end_workers)
             self._clients = stack.pop_all()
@@ -218,13 +230,13 @@ class Installation:
 
     async def follow(self) -> None:
         """Take in what has been written since the last call; waits a moment for it."""
+        decoders = {self.topic(entity): decode for entity, decode in FOLLOWED.items()}
         for tp, records in (await self._consumer.getmany(timeout_ms=200)).items():
             for record in records:
-                if tp.topic == self.topic("dead-letters"):
+                if tp.topic not in decoders:
                     self.dead.append(record)
                 elif record.value is not None:
-                    decode = _incident if tp.topic == self.topic("incidents") else _members
-                    self.fold.told(decode(record.value))
+                    self.fold.told(decoders[tp.topic](record.value))
 
     async def until(self, condition: Callable[[], bool], worker: Worker | None = None) -> None:
         """Follow the output until the condition holds; a worker that ends meanwhile is an error."""
@@ -262,20 +274,26 @@ class Installation:
 
     def expected(self, records: Iterable[Sent], now: float) -> Expected:
         """What the core makes of the records, in one process."""
-        graph = load_topology([self.folder], domain_attribute=self.settings.correlation.domain_attribute).graph
-        return expected(graph, compile_rules(load_rules([RULES]).rules), weights(self.settings), records, now)
+        return expected(load_estate(self.settings), records, now)
 
     async def comes_to(self, wanted: Expected, *, patience: float = PATIENCE) -> None:
-        """The incidents become the expected ones, and stay so when all is done; fails with the difference."""
-        final = wanted.final
+        """Incidents and what is withheld become the expected, and stay so when all is done; else the difference."""
+        final, withheld = wanted.final, wanted.fold.withheld()
+
+        def here() -> bool:
+            fold = self.fold
+            return fold.count() == len(final) and fold.final() == final and fold.withheld() == withheld
+
         try:
             async with asyncio.timeout(patience):
-                while not (self.fold.count() == len(final) and self.fold.final() == final and await self.idle()):
+                while not (here() and await self.idle()):
+                    assert any(worker.runs for worker in self.workers), self.workers[-1].errors
                     await self.follow()
                 await self.follow()
         except TimeoutError:
             pass
         assert self.fold.final() == final, difference(self.fold, final)
+        assert self.fold.withheld() == withheld
         assert await self.idle(), "the incidents are right, but not all is committed"
 
 

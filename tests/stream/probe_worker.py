@@ -54,7 +54,7 @@ async def work(servers: str, prefix: str, kafka: dict[str, object]) -> None:
 
     async def count(lane: Lane) -> None:
         p = lane.partition
-        counts = {key: Count.decode(value) for key, value in table.take(p).items()}
+        counts = {key: Count.decode(value) for key, value in table.view(p).items()}
         stats["recovered"] += len(counts)
         print(f"lane {p} with {len(counts)} keys", flush=True)  # noqa: T201
         outbox = app.outbox()

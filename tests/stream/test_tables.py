@@ -1,6 +1,6 @@
 """State tables: complete or not handed out, saved or still pending, forgotten when partitions move."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -51,7 +51,7 @@ def read(table: StateTable, partition: int, number: int, first: int, pairs: list
 
 async def test_a_partition_is_handed_out_only_when_it_is_complete(table: StateTable) -> None:
     read(table, 0, 0, 0, [(b"a", b"1"), (b"b", b"1")])
-    for use in (table.view, table.take, lambda partition: table.put(partition, b"k", b"v")):
+    for use in (table.view, lambda partition: table.put(partition, b"k", b"v")):
         with pytest.raises(RecoveryError, match=r"state state\[0\] is not here"):
             use(0)
     read(table, 0, 1, 5, [(b"a", b"2"), (b"b", None), (b"gone", None)])
@@ -107,17 +107,31 @@ async def test_changes_are_seen_at_once_and_forgotten_with_the_partition(table: 
     assert table.view(0) == {}
 
 
-async def test_state_that_was_taken_over_is_kept_once(table: StateTable) -> None:
-    read(table, 0, 0, 0, [(b"a", b"1")])
-    table.complete({0: 0})
-    mine = table.take(0)
-    assert mine == {b"a": b"1"}
+async def test_state_is_restored_as_often_as_its_owner_is_made_anew(table: StateTable) -> None:
+    read(table, 0, 0, 0, [(b"a", b"1"), (b"b", b"1")])
+    table.complete({0: 1})
+    found: dict[bytes, bytes] = {}
+    table.restore(0, found.update)
+    assert found == {b"a": b"1", b"b": b"1"}
     table.put(0, b"a", b"2")
-    assert mine == {b"a": b"1"}
-    for use in (table.view, table.take):
-        with pytest.raises(RecoveryError, match="taken over"):
-            use(0)
-    assert table.pending(0) == 1
+    table.put(0, b"b", None)
+    found.clear()
+    table.restore(0, found.update)
+    assert found == {b"a": b"2"}
+    assert table.pending(0) == 2
+
+
+async def test_an_entry_that_its_owner_cannot_read_is_named(table: StateTable) -> None:
+    def reads_numbers(entries: Iterable[tuple[bytes, bytes]]) -> None:
+        for _, value in entries:
+            int(value)
+
+    read(table, 0, 0, 0, [(b"a", b"1"), (b"b", b"x")])
+    table.complete({0: 1})
+    with pytest.raises(RecoveryError, match=r"changelog log\[0\] offset 1, key b'b': not a record of this state"):
+        table.restore(0, reads_numbers)
+    with pytest.raises(RecoveryError, match=r"changelog log\[0\], key b'b': not a record of this state"):
+        table.restore(0, reads_numbers)
 
 
 # On brokers.

@@ -18,8 +18,13 @@ def used() -> Metrics:
     metrics = Metrics()
     metrics.received("events", 7)
     metrics.rejected(Counter({Reject.INVALID_JSON: 1}))
-    metrics.withheld({("suppressed", "drop-heartbeats"): 2})
-    metrics.heard(Counter({Outcome.OPENED: 1, Outcome.DUPLICATE: 2, Outcome.WAITING: 1}))
+    metrics.derived({"too-many-logins": 3})
+    metrics.withheld({("suppressed", "drop-heartbeats"): 2, ("routed", "to-security"): 1})
+    metrics.routed({"security": 1})
+    metrics.heard(Counter({Outcome.OPENED: 1, Outcome.DUPLICATE: 4, Outcome.WAITING: 1}))
+    metrics.suppressed({("hold", "withheld"): 2, ("hold", "released"): 1})
+    metrics.shadowed({("new-filter", "drop"): 4})
+    metrics.window_ends("patch-night", 9_000)
     metrics.expired("resolution_without_problem", 1)
     metrics.transitions({"opened": 1})
     metrics.unknown_cis(1)
@@ -63,6 +68,7 @@ def test_the_documentation_has_every_metric_with_its_type_and_labels() -> None:
 
 def test_names_are_in_base_units_and_labels_are_closed_lists() -> None:
     allowed = {"topic", "partition", "reason", "place", "outcome", "change", "status", "stage", ""}
+    allowed |= {"rule", "route", "kind", "state", "would"}
     for name, (_, labels) in catalogue().items():
         assert re.fullmatch(r"opsbridge_[a-z_]+", name)
         assert not re.search(r"_(ms|millis|milliseconds|minutes|percent)\b", name)
@@ -75,7 +81,7 @@ def test_what_was_received_ends_somewhere() -> None:
     def total(name: str) -> float:
         return sum(value for sample, value in counted.items() if sample.startswith(f"opsbridge_events_{name}_total"))
 
-    assert total("received") == total("rejected") + total("withheld") + total("heard")
+    assert total("received") + total("derived") == total("rejected") + total("withheld") + total("heard")
     assert total("expired") <= counted["opsbridge_events_heard_total{outcome=waiting}"]
 
 
@@ -121,6 +127,18 @@ def test_a_refused_reload_is_seen() -> None:
     assert counted["opsbridge_config_last_reload_successful"] == 0
     assert counted["opsbridge_config_last_reload_success_timestamp_seconds"] == 1
     assert counted["opsbridge_rules"] == 1
+
+
+def test_a_reload_leaves_nothing_of_the_old_digests_behind() -> None:
+    metrics = used()
+    metrics.reload_failed()
+    metrics.loaded(cis=3, edges=2, rules=2, topology="aa", rule_set="cc", now=2.0)
+    counted = samples(metrics)
+    configs = [name for name in counted if name.startswith("opsbridge_config_info")]
+    assert configs == ["opsbridge_config_info{rules=cc}{topology=aa}"]
+    assert counted["opsbridge_config_last_reload_successful"] == 1
+    assert counted["opsbridge_config_last_reload_success_timestamp_seconds"] == 2
+    assert counted["opsbridge_rules"] == 2
 
 
 def test_two_workers_in_one_process_do_not_share_metrics() -> None:

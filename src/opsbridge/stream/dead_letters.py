@@ -15,8 +15,10 @@ PREFIX: Final = "__opsbridge.errors."
 KEPT_BYTES: Final = 800_000
 """A longer original is cut here, and says so: the whole of it is still at its topic, partition and offset."""
 
+Original = ConsumerRecord["bytes | None", "bytes | None"]
 
-def bury(outbox: Outbox, topic: str, record: "ConsumerRecord[bytes | None, bytes | None]", rejected: Rejected) -> None:
+
+def bury(outbox: Outbox, topic: str, record: Original, rejected: Rejected) -> None:
     """Send the record to the dead letters `topic` with its original key, value and headers."""
     value = record.value
     reasons = {
@@ -30,9 +32,17 @@ def bury(outbox: Outbox, topic: str, record: "ConsumerRecord[bytes | None, bytes
     if value is not None and len(value) > KEPT_BYTES:
         reasons["truncated.from"] = str(len(value))
         value = value[:KEPT_BYTES]
-    headers: Headers = [(name, content or b"") for name, content in record.headers]
-    if sum(len(name) + len(content) for name, content in headers) > KEPT_BYTES // 10:
-        headers = []
+    headers = original_headers(record)
     headers += [(PREFIX + name, text.encode("utf-8", "replace")) for name, text in reasons.items()]
-    key = record.key if record.key is None or len(record.key) <= KEPT_BYTES // 10 else None
-    outbox.add(topic, key, value, headers=headers, timestamp_ms=record.timestamp)
+    outbox.add(topic, original_key(record), value, headers=headers, timestamp_ms=record.timestamp)
+
+
+def original_headers(record: Original) -> Headers:
+    """The record's headers; none if they are so long that with ours they might outgrow what may be written."""
+    headers: Headers = [(name, content or b"") for name, content in record.headers]
+    return headers if sum(len(name) + len(content) for name, content in headers) <= KEPT_BYTES // 10 else []
+
+
+def original_key(record: Original) -> bytes | None:
+    """The record's key; none if it is as long as that."""
+    return record.key if record.key is None or len(record.key) <= KEPT_BYTES // 10 else None

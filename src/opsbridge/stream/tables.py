@@ -3,7 +3,8 @@
 A `StateTable` is a Faust table as far as assignment and recovery go, and nothing more: changes are collected while a
 batch is processed and written by `flush` before the batch is acknowledged. Partitions are forgotten on every revocation
 and read again from the beginning, since another worker may have changed them. State is handed out only after it is
-proved complete; `opsbridge.stream.recovery` reads it, lanes use it.
+proved complete; `opsbridge.stream.recovery` reads it, lanes use it. It is kept here as bytes while its owner works with
+it, so that a stage that is made anew by a reload finds all of it without asking the broker.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,11 +29,10 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         self.changelog = changelog
         self._writer = writer
         self._read: dict[int, State] = {}
-        self._places: dict[int, dict[bytes, int]] = {}  # key -> offset, until the state is handed over
+        self._places: dict[int, dict[bytes, int]] = {}  # key -> offset, until the state has been restored once
         self._reached: dict[int, int] = {}
         self._fetches: dict[int, int] = {}
         self._saved_up_to: dict[int, int] = {}  # of complete partitions: the highest changelog offset we know of
-        self._taken: set[int] = set()
         self._pending: dict[int, dict[bytes, bytes | None]] = {}
 
     # What stages call.
@@ -40,23 +40,12 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
     def view(self, partition: int) -> Mapping[bytes, bytes]:
         """The state of `partition`, with changes that are not saved yet; raises `RecoveryError` if it is not here."""
         self._require(partition)
-        if partition in self._taken:
-            raise RecoveryError(f"state {self.name}[{partition}] has been taken over: its owner knows it")
         return self._read[partition]
 
-    def take(self, partition: int) -> State:
-        """Hand the state of `partition` over: the table keeps only unsaved changes from now on."""
-        self._require(partition)
-        if partition in self._taken:
-            raise RecoveryError(f"state {self.name}[{partition}] has been taken over already")
-        self._taken.add(partition)
-        self._places.pop(partition, None)
-        return self._read.pop(partition)
-
     def restore(self, partition: int, into: Callable[[Iterable[tuple[bytes, bytes]]], None]) -> None:
-        """`take` for an owner that reads pairs; what it cannot read is a `RecoveryError` that names the record."""
-        places = self._places.get(partition, {})
-        state = self.take(partition)
+        """`view` for an owner that reads pairs; what it cannot read is a `RecoveryError` that names the record."""
+        state = self.view(partition)
+        places = self._places.pop(partition, {})
         reading: bytes | None = None
 
         def entries() -> Iterator[tuple[bytes, bytes]]:
@@ -70,8 +59,9 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         except Exception as error:
             if reading is None:
                 raise
+            place = f" offset {places[reading]}" if reading in places else ""
             raise RecoveryError(
-                f"changelog {self.changelog}[{partition}] offset {places[reading]}, key {reading!r}: not a record of "
+                f"changelog {self.changelog}[{partition}]{place}, key {reading!r}: not a record of "
                 f"this state: {type(error).__name__}: {error}. Something else has written it, or another version"
             ) from error
 
@@ -82,9 +72,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
             self._require(partition)
             changes = self._pending[partition] = {}
         changes[key] = value
-        state = self._read.get(partition)
-        if state is None:
-            return
+        state = self._read[partition]
         if value is None:
             state.pop(key, None)
         else:
@@ -185,7 +173,6 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
             self._reached,
             self._fetches,
             self._saved_up_to,
-            self._taken,
             self._pending,
         ):
             memory.clear()

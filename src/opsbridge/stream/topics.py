@@ -65,6 +65,9 @@ CATALOGUE: tuple[Entity, ...] = (
     Entity("requests", "request id", "compact,delete", configs=_SNAPSHOTS),
     Entity("responses", "response id", "compact,delete", configs=_SNAPSHOTS),
     Entity("notifications", "notification id", "compact,delete", configs=_SNAPSHOTS),
+    Entity("suppressed", "fingerprint", "compact,delete", configs=_SNAPSHOTS),
+    Entity("shadow", "rule", "delete"),
+    Entity("routed", "route", "delete"),
     Entity("dead-letters", "the original key", "delete"),
     Entity("discrepancies", "CI reference", "compact,delete", configs=_SNAPSHOTS),
 )

@@ -1,4 +1,4 @@
-"""A worker: reads the estate and the rules, makes sure of the topics, and runs the stages until it is told to stop.
+"""A worker: loads topology and rules, makes sure of the topics, and runs the stages until it is told to stop.
 
 Everything is whole before the first event is read; what is wrong with files, settings or topics ends it here with an
 error that names the place. `opsbridge run` calls this; the demo and the tests run that command.
@@ -7,21 +7,17 @@ error that names the place. `opsbridge run` calls this; the demo and the tests r
 import asyncio
 import gc
 import logging
-import time
+import signal
 from typing import Final
 
 from faust.types import TP
 
-from opsbridge.core.graph import CIGraph
-from opsbridge.core.intake import Intake
-from opsbridge.rules.judge import RuleSet, compile_rules
-from opsbridge.rules.load import load_rules
-from opsbridge.settings import Settings, SettingsError, weights
+from opsbridge.settings import Settings, SettingsError
 from opsbridge.stream.app import WorkerApp, create_app, run_worker
+from opsbridge.stream.estate import load_estate
+from opsbridge.stream.reload import Reloading, announce
 from opsbridge.stream.stages import Stages
 from opsbridge.stream.topics import ensure_topics
-from opsbridge.topology.load import load_topology
-from opsbridge.topology.strength import edge_costs
 from opsbridge.web.metrics import Metrics
 from opsbridge.web.readiness import Readiness
 from opsbridge.web.server import create_web, serving
@@ -34,21 +30,21 @@ SOURCES: Final = ("auto", "canonical")
 
 
 async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -> None:
-    """Run a worker until SIGTERM or SIGINT.
+    """Run a worker until SIGTERM or SIGINT; rules are taken over on SIGHUP and, if `paths.watch`, when they change.
 
     Raises an `OpsBridgeError` with its exit code: files or settings that cannot be used (2), no broker (3), or state
     that could not be read or saved (1).
     """
     _require_known_sources(settings)
-    graph, rules = load_estate(settings, metrics)
+    estate = load_estate(settings)
+    announce(estate, metrics)
     report = await ensure_topics(settings)
     report.require()
     for finding in report.findings:
         log.warning("topic %s", finding)
     readiness.topics_verified = True
     app = create_app(settings)
-    intake = Intake(graph, rules.judge, rules.joins)
-    Stages(app, intake, graph, metrics, rules.profiles, weights(settings))
+    reloading = Reloading(settings, Stages(app, estate, metrics), metrics)
 
     async def assigned(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
@@ -62,12 +58,18 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     gc.collect()
     gc.freeze()
     async with serving(settings.web, create_web(metrics, readiness)):
-        watching = asyncio.create_task(_watch(app, metrics, readiness))
+        besides = [asyncio.create_task(_watch(app, metrics, readiness)), asyncio.create_task(reloading.run())]
+        if settings.paths.watch:
+            besides.append(asyncio.create_task(reloading.watch()))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reloading.request)
         try:
             await run_worker(app)
         finally:
             readiness.stopping = True
-            watching.cancel()
+            loop.remove_signal_handler(signal.SIGHUP)
+            for task in besides:
+                task.cancel()
 
 
 async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None:
@@ -83,29 +85,6 @@ async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None
         for tp in told - lags.keys():
             metrics.forget_lag(tp.topic, tp.partition)
         told = set(lags)
-
-
-def load_estate(settings: Settings, metrics: Metrics) -> tuple[CIGraph, RuleSet]:
-    """The CI graph and the compiled rules of these settings; raises their errors with file, line and column."""
-    files = load_rules([settings.paths.rules])
-    rules = compile_rules(files.rules)
-    topology = load_topology(
-        [settings.paths.topology],
-        domain_attribute=settings.correlation.domain_attribute,
-        edge_costs=edge_costs(rules.edge_strengths),
-    )
-    for finding in (*topology.findings, *files.findings):
-        log.warning("%s", finding)
-    graph = topology.graph
-    metrics.loaded(
-        cis=len(graph),
-        edges=graph.edges,
-        rules=len(files.rules),
-        topology=topology.digest,
-        rule_set=rules.digest,
-        now=time.time(),
-    )
-    return graph, rules
 
 
 def _require_known_sources(settings: Settings) -> None:

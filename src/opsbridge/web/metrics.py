@@ -41,7 +41,9 @@ class Metrics:
     def _count_events(self) -> None:
         self._received = self._counter("events_received", "Records read from input topics.", "topic")
         self._rejected = self._counter("events_rejected", "Records that are no events: dead letters.", "reason")
-        self._withheld = self._counter("events_withheld", "Events that end at intake.", "place", "reason")
+        self._derived = self._counter("events_derived", "Events that rules made of others.", "rule")
+        self._withheld = self._counter("events_withheld", "Events that are no report of an alert.", "place", "reason")
+        self._routed = self._counter("events_routed", "Events that rules sent elsewhere.", "route")
         self._heard = self._counter("events_heard", "What the first level made of events.", "outcome")
         self._expired = self._counter("events_expired", "Events heard that waited in vain.", "reason")
         for reason in Reject:
@@ -50,8 +52,16 @@ class Metrics:
             self._heard.labels(outcome)
 
     def _count_decisions(self) -> None:
+        self._suppressed = self._counter("alerts_suppressed", "Alerts withheld by rules.", "kind", "state")
+        self._shadowed = self._counter("shadow_decisions", "What rules in trial would have done.", "rule", "would")
+        self._window_ends = self._gauge(
+            "maintenance_ends_timestamp_seconds", "End of a maintenance window that was announced.", "rule"
+        )
         self._transitions = self._counter("alert_transitions", "Changes of alerts that correlation heard.", "change")
         self._updates = self._counter("incident_updates", "Incident snapshots written.", "status")
+        self._without_incident = self._counter(
+            "situations_without_incident", "New situations that rules made no incident.", "rule"
+        )
         self._dead_letters = self._counter("dead_letters", "Records written to the dead letters.", "reason")
         self._unknown_ci = self._counter("unknown_ci", "New alerts of CIs that the topology does not have.")
         self._entries = self._gauge("state_entries", "Entries of state held in memory.", "stage")
@@ -75,7 +85,7 @@ class Metrics:
         build = Info("build", "What is running.", namespace=PREFIX, registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
 
-    # Where events go. received = rejected + withheld + heard, once nothing is in transit (docs/metrics.md).
+    # Where events go. received + derived = rejected + withheld + heard, once nothing is in transit (docs/metrics.md).
 
     def received(self, topic: str, records: int) -> None:
         """`records` were read from an input topic."""
@@ -87,9 +97,19 @@ class Metrics:
             self._rejected.labels(reason).inc(count)
 
     def withheld(self, by_place_and_reason: Mapping[tuple[str, str], int]) -> None:
-        """Events that intake withheld, by (place, reason)."""
+        """Events that intake or, of those that rules derived, the first level withheld, by (place, reason)."""
         for (place, reason), count in by_place_and_reason.items():
             self._withheld.labels(place, reason).inc(count)
+
+    def derived(self, by_rule: Mapping[str, int]) -> None:
+        """Events that rules made of others, or of their absence, by rule."""
+        for rule, count in by_rule.items():
+            self._derived.labels(rule).inc(count)
+
+    def routed(self, by_route: Mapping[str, int]) -> None:
+        """Events that went elsewhere, by route; they are among those withheld."""
+        for route, count in by_route.items():
+            self._routed.labels(route).inc(count)
 
     def heard(self, by_outcome: Mapping[Outcome, int]) -> None:
         """Events that the first level heard, by what it made of them."""
@@ -107,6 +127,20 @@ class Metrics:
         for change, count in by_change.items():
             self._transitions.labels(change).inc(count)
 
+    def suppressed(self, by_kind_and_state: Mapping[tuple[str, str], int]) -> None:
+        """Alerts that rules began or ceased to withhold, by `Suppressed.kind` and `.state`."""
+        for (kind, state), count in by_kind_and_state.items():
+            self._suppressed.labels(kind, state).inc(count)
+
+    def shadowed(self, by_rule_and_would: Mapping[tuple[str, str], int]) -> None:
+        """What rules in trial would have done, by rule and `Shadowed.would`."""
+        for (rule, would), count in by_rule_and_would.items():
+            self._shadowed.labels(rule, would).inc(count)
+
+    def window_ends(self, rule: str, ends_ms: int) -> None:
+        """A maintenance window was announced to end soon."""
+        self._window_ends.labels(rule).set(ends_ms / 1000)
+
     def unknown_cis(self, alerts: int) -> None:
         """So many new alerts named a CI that the topology does not have."""
         self._unknown_ci.inc(alerts)
@@ -115,6 +149,10 @@ class Metrics:
         """Incident snapshots that were written, by status."""
         for status, count in by_status.items():
             self._updates.labels(status).inc(count)
+
+    def without_incident(self, rule: str) -> None:
+        """A rule made a new situation no incident."""
+        self._without_incident.labels(rule).inc()
 
     def dead_letters(self, by_reason: Mapping[str, int]) -> None:
         """Records that the broker acknowledged as dead letters, by reason."""

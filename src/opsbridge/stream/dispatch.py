@@ -1,0 +1,183 @@
+"""What leaves a lane: which topic, which key, which partition, and what is counted of it.
+
+Stages hand over what the core has said; nothing is decided here but where it goes. Everything is collected in the
+lane's outbox and leaves when the lane settles.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from opsbridge.core.alert import Heard
+from opsbridge.core.alerts import unknown_cis
+from opsbridge.core.backbone import home
+from opsbridge.core.decisions import (
+    Derived,
+    Expired,
+    Incident,
+    IncidentMembers,
+    Outcome,
+    Reminder,
+    Shadowed,
+    SituationUpdate,
+    Suppressed,
+    Transition,
+    Unanswered,
+    Withheld,
+)
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.sharing import domain_of
+from opsbridge.settings import TopicSettings
+from opsbridge.stream.batches import Record
+from opsbridge.stream.outbox import Outbox
+from opsbridge.stream.packing import packs
+from opsbridge.stream.routed import forward, forward_derived
+from opsbridge.stream.topics import topic_name
+from opsbridge.web.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+UNTIL: Final = "until"
+"""Header of a pack of events: the latest event time in it or before it, in milliseconds."""
+
+Told = SituationUpdate | Suppressed | Shadowed
+"""What second level and backbone tell."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def partition_of(text: str, partitions: int) -> int:
+    """Where events are heard that are kept by this text: a CI's id, or a group without one."""
+    return crc32(text.encode()) % partitions
+
+
+class Dispatch:
+    """The way out of one lane."""
+
+    def __init__(self, outbox: Outbox, topics: TopicSettings, metrics: Metrics) -> None:
+        self.outbox = outbox
+        self._topics = topics
+        self._metrics = metrics
+        self._announced: dict[str, int] = {}
+
+    def _say(self, entity: str, key: str, thing: msgspec.Struct) -> None:
+        self.outbox.add(topic_name(self._topics, entity), key.encode(), _encode(thing))
+
+    def events(self, events: Iterable[tuple[str, Event]], partitions: int, until: int | None = None) -> None:
+        """Pack events by the partition of the text beside each; a pack may say up to which event time it goes."""
+        detected = topic_name(self._topics, "detected")
+        headers = None if until is None else [(UNTIL, b"%d" % until)]
+        by_partition: list[list[Event]] = [[] for _ in range(partitions)]
+        for text, event in events:
+            by_partition[partition_of(text, partitions)].append(event)
+        for partition, ours in enumerate(by_partition):
+            for pack in packs(ours):
+                self.outbox.add(detected, None, pack, partition=partition, headers=headers)
+
+    def transitions(self, transitions: Sequence[Transition], graph: CIGraph) -> None:
+        """Pack changes of alerts by the domain that is to hear them; name the CIs that nobody knows."""
+        alerts, shared = topic_name(self._topics, "alerts"), topic_name(self._topics, "shared")
+        places: dict[tuple[str, str], list[Transition]] = {}
+        for transition in transitions:
+            backbone = home(graph, transition)
+            place = (shared, backbone) if backbone else (alerts, domain_of(graph, transition))
+            places.setdefault(place, []).append(transition)
+        for (topic, domain), changed in places.items():
+            key = domain.encode()
+            for pack in packs(changed):
+                self.outbox.add(topic, key, pack)
+        unknown = unknown_cis(transitions)
+        for discrepancy in unknown:
+            self._say("discrepancies", discrepancy.reference, discrepancy)
+        self._metrics.unknown_cis(len(unknown))
+        self._metrics.transitions(Counter(transition.change for transition in transitions))
+
+    def first_level(self, answers: Iterable[Heard], graph: CIGraph) -> None:
+        """What the first level has made of events; what it has for other partitions is the caller's to send."""
+        outcomes: Counter[Outcome] = Counter()
+        transitions: list[Transition] = []
+        derived: Counter[str] = Counter()
+        withheld: Counter[tuple[str, str]] = Counter()
+        decisions: list[Suppressed | Shadowed] = []
+        for answer in answers:
+            outcomes.update(answer.outcomes)
+            transitions += answer.transitions
+            for news in answer.news:
+                match news:
+                    case Expired():
+                        self._metrics.expired(news.reason, news.events)
+                    case Derived():
+                        derived[news.rule] += 1
+                    case Withheld():
+                        withheld[news.place, news.reason] += 1
+                    case Reminder():
+                        self._announce(news)
+                    case Suppressed() | Shadowed():
+                        decisions.append(news)
+        self._metrics.heard(outcomes)
+        self._metrics.derived(derived)
+        self._metrics.withheld(withheld)
+        self.transitions(transitions, graph)
+        self.decided(decisions)
+
+    def situations(self, news: Iterable[Told], graph: CIGraph | None = None) -> None:
+        """What the second level or a backbone tells; with a graph, situations go to the backbone of their root."""
+        decisions: list[Suppressed | Shadowed] = []
+        for each in news:
+            if not isinstance(each, SituationUpdate):
+                decisions.append(each)
+            elif graph is not None and (backbone := home(graph, each)):
+                self._say("shared", backbone, each)
+            else:
+                self._say("situations", each.situation.id, each)
+        self.decided(decisions)
+
+    def routed(self, record: Record, withheld: Withheld) -> None:
+        """An event that goes elsewhere, as it came."""
+        forward(self.outbox, topic_name(self._topics, "routed"), record, withheld)
+
+    def routed_derived(self, event: Event, withheld: Withheld) -> None:
+        """The same for an event that a rule made."""
+        forward_derived(self.outbox, topic_name(self._topics, "routed"), event, withheld)
+        self._metrics.routed({withheld.route: 1})
+
+    def decided(self, decisions: Iterable[Suppressed | Shadowed]) -> None:
+        """What rules withhold, release, or would have done."""
+        suppressed: Counter[tuple[str, str]] = Counter()
+        shadowed: Counter[tuple[str, str]] = Counter()
+        for each in decisions:
+            if isinstance(each, Suppressed):
+                suppressed[each.kind, each.state] += 1
+                self._say("suppressed", each.fingerprint, each)
+            else:
+                shadowed[each.rule, each.would] += 1
+                self._say("shadow", each.rule, each)
+        self._metrics.suppressed(suppressed)
+        self._metrics.shadowed(shadowed)
+
+    def responses(self, decisions: Iterable[Incident | IncidentMembers | Unanswered]) -> None:
+        """Incidents, and who joined and left them; situations that rules make none are logged and counted."""
+        for decision in decisions:
+            if isinstance(decision, Incident):
+                self._say("incidents", decision.id, decision)
+                self._metrics.incident_updates({decision.status: 1})
+            elif isinstance(decision, Unanswered):
+                if decision.begins:
+                    root, rule = decision.root, decision.rule
+                    log.info("situation %s of %s is no incident: rule %s", decision.situation, root, rule)
+                    self._metrics.without_incident(rule)
+            else:
+                self._say("incident-members", decision.incident, decision)
+
+    def _announce(self, reminder: Reminder) -> None:
+        """A maintenance window ends soon."""
+        if self._announced.get(reminder.rule) != reminder.ends_ms:
+            self._announced[reminder.rule] = reminder.ends_ms
+            minutes = (reminder.ends_ms - reminder.now_ms) / 60_000
+            log.warning("maintenance window of rule %s ends in %.0f minutes", reminder.rule, minutes)
+        self._metrics.window_ends(reminder.rule, reminder.ends_ms)

@@ -1,0 +1,115 @@
+"""The estate that all stages decide by: topology and rules, loaded and compiled, immutable and swapped as a whole.
+
+What is wrong with files is an error with file, line and column before anything is swapped. A reload takes over rules;
+the topology stays as it was at the start, and is read again only if rules change how strong its dependencies are.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.intake import Intake
+from opsbridge.core.rulebook import Rulebook
+from opsbridge.core.weights import Weights
+from opsbridge.errors import OpsBridgeError
+from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
+from opsbridge.rules.load import RuleFiles, load_rules
+from opsbridge.settings import Settings, weights
+from opsbridge.topology.load import Topology, load_topology
+from opsbridge.topology.strength import edge_costs
+
+log = logging.getLogger(__name__)
+
+NAMED = 10
+"""So many rules are named in the account of a reload, of each sort of change."""
+
+
+class TopologyChangedError(OpsBridgeError):
+    """Rules need the topology read again, and its files are no longer those that were loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What one worker decides by."""
+
+    graph: CIGraph
+    rules: RuleSet
+    weights: Weights
+    topology: str
+    """The digest of the topology as it was loaded at the start."""
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "intake", Intake(self.graph, self.rules.book))
+
+    @property
+    def book(self) -> Rulebook:
+        """What the core is told by the rules."""
+        return self.rules.book
+
+
+def load_estate(settings: Settings) -> Estate:
+    """Topology and rules of these settings; raises their errors with file, line and column."""
+    files = load_rules([settings.paths.rules])
+    topology = _load_topology(settings, files)
+    _warn(topology, files)
+    rules = compile_rules(files.rules, topology.graph)
+    return Estate(topology.graph, rules, weights(settings), topology.digest)
+
+
+def with_new_rules(estate: Estate, settings: Settings) -> Estate:
+    """The estate with the rules as they are in the files now; itself if they say the same.
+
+    Raises the errors of rules with file, line and column; and `TopologyChangedError`.
+    """
+    files = load_rules([settings.paths.rules])
+    graph = estate.graph
+    if edge_strengths(files.rules) != estate.rules.edge_strengths:
+        graph = _load_topology(settings, files).graph
+        if not _same(graph, estate.graph):
+            raise TopologyChangedError(
+                f"{settings.paths.topology}: the files have changed since the start, and these rules change how strong "
+                "dependencies are, for which they are read again: start the worker again to take over both"
+            )
+    rules = compile_rules(files.rules, graph)
+    if rules.digest == estate.rules.digest:
+        return estate
+    _warn(files)
+    return Estate(graph, rules, estate.weights, estate.topology)
+
+
+def difference(old: RuleSet, new: RuleSet) -> str:
+    """What a reload changed, rule by rule, in one line."""
+    before = {rule.id: rule.text for rule in old.rules}
+    after = {rule.id: rule.text for rule in new.rules}
+    changes = {
+        "added": [name for name in after if name not in before],
+        "removed": [name for name in before if name not in after],
+        "changed": [name for name, text in after.items() if before.get(name, text) != text],
+    }
+    told = [f"{len(names)} {word} ({_listed(names)})" for word, names in changes.items() if names]
+    return "; ".join(told) or "the same rules, in another order or with other tables"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _load_topology(settings: Settings, files: RuleFiles) -> Topology:
+    return load_topology(
+        [settings.paths.topology],
+        domain_attribute=settings.correlation.domain_attribute,
+        edge_costs=edge_costs(edge_strengths(files.rules)),
+    )
+
+
+def _same(one: CIGraph, other: CIGraph) -> bool:
+    """The same CIs, dependencies and domains, whatever the dependencies cost."""
+    return (one.cis, one.providers, one.domains) == (other.cis, other.providers, other.domains)
+
+
+def _warn(*loaded: Topology | RuleFiles) -> None:
+    for files in loaded:
+        for finding in files.findings:
+            log.warning("%s", finding)

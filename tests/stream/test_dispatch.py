@@ -1,0 +1,182 @@
+"""What leaves a lane: topics, keys, partitions and headers."""
+
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from opsbridge.core.alert import Heard, News
+from opsbridge.core.decisions import Derived, Expired, Outcome, Reminder, Shadowed, Suppressed, Transition, Withheld
+from opsbridge.core.event import Event
+from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.sharing import domain_of
+from opsbridge.settings import KafkaSettings, TopicSettings
+from opsbridge.sources.canonical import decode
+from opsbridge.stream.dispatch import UNTIL, Dispatch, partition_of
+from opsbridge.stream.outbox import BatchWriter, Outbox
+from opsbridge.stream.packing import decode_events, decode_transitions
+from opsbridge.web.metrics import Metrics
+
+GRAPH = CIGraph(
+    [CI(id=name) for name in ("a", "b", "till-1", "till-2")], [(1, 0)], domains=["a", "a", "till-1", "till-2"]
+)
+"""b depends on a; the tills are alone."""
+
+TRANSITION = Transition("opened", "f", "b", "Down", 4, 1, 1, 1, 1, 0, "e")
+SUPPRESSED = Suppressed("withheld", "hold", "wait", "f", "b", "Down", 4, "e", 1, 1)
+SHADOWED = Shadowed("trial", "drop", "b", "Down", "e", "f", 1)
+EVENT = Event("e", 1_767_268_800_000, "b", "Down", 4, True, "f", known_ci=True, labels={"user": "eve"})
+
+
+@pytest.fixture
+def dispatch() -> Dispatch:
+    return Dispatch(Outbox(BatchWriter(KafkaSettings())), TopicSettings(prefix="", version="1"), Metrics())
+
+
+def sent(dispatch: Dispatch) -> list[tuple[str, int | None, bytes | None, Any, dict[str, bytes]]]:
+    """Entity, partition, key, value and headers of what was sent."""
+    return [
+        (topic.removesuffix(".1"), partition, key, value, dict(headers or []))
+        for topic, partition, (key, value, headers, _) in dispatch.outbox._pending
+    ]
+
+
+def counted(dispatch: Dispatch) -> dict[str, float]:
+    registry = dispatch._metrics.registry
+    return {
+        ",".join((sample.name.removeprefix("opsbridge_"), *sample.labels.values())): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name.endswith(("_total", "_seconds")) and sample.value and not sample.name.startswith("process")
+    }
+
+
+@pytest.mark.parametrize(
+    ("ci", "known", "grounds", "domain"),
+    [
+        ("b", True, (), "a"),
+        ("b", True, ("r\x1fshop",), "a"),  # what hangs together in the topology is together
+        ("till-1", True, (), "till-1"),
+        ("till-1", True, ("r\x1fshop",), "r\x1fshop"),
+        ("nobody", False, (), "nobody"),
+        ("nobody", False, ("r\x1fshop",), "r\x1fshop"),
+        ("b", False, (), "b"),  # a name that became a CI since
+    ],
+)
+def test_a_transition_is_heard_with_its_component_or_with_its_ground(
+    ci: str, known: bool, grounds: tuple[str, ...], domain: str
+) -> None:
+    change = msgspec.structs.replace(TRANSITION, ci=ci, known_ci=known, grounds=grounds)
+    assert domain_of(GRAPH, change) == domain
+
+
+def test_alerts_that_a_ground_joins_meet_in_the_partition_of_their_domain() -> None:
+    """Split by domain as the stream splits them, second levels find what one finds that hears everything."""
+    grounds = [("r\x1fshop",), ("r\x1fbank",), ("r\x1fshop",), ("r\x1fbank",), ("r\x1fshop",)]
+    cis = ["till-1", "till-2", "nobody-1", "nobody-2", "nobody-3"]
+    changes = [
+        msgspec.structs.replace(TRANSITION, fingerprint=ci, ci=ci, known_ci=ci in GRAPH.numbers, grounds=why, event=ci)
+        for ci, why in zip(cis, grounds, strict=True)
+    ]
+    by_domain: dict[str, list[Transition]] = {}
+    for change in changes:
+        by_domain.setdefault(domain_of(GRAPH, change), []).append(change)
+    apart = [members for heard in by_domain.values() for members in members_of(GRAPH, heard)]
+    assert (
+        sorted(apart)
+        == sorted(members_of(GRAPH, changes))
+        == [["nobody-1", "nobody-3", "till-1"], ["nobody-2", "till-2"]]
+    )
+
+
+def members_of(graph: CIGraph, changes: list[Transition]) -> list[list[str]]:
+    stage = SecondLevel(graph)
+    told: dict[str, list[str]] = {}
+    for news in [*stage.advance(changes), *stage.expire(120_000)]:
+        assert not isinstance(news, Suppressed | Shadowed)
+        told.setdefault(news.situation.id, []).extend(member.ci for member in news.moved.joined)
+    return [sorted(members) for members in told.values()]
+
+
+def test_events_are_packed_by_the_partition_of_their_text(dispatch: Dispatch) -> None:
+    texts = [f"text-{number}" for number in range(20)]
+    events = [(text, msgspec.structs.replace(EVENT, id=text)) for text in texts]
+    dispatch.events(events, 4, until=7)
+    dispatch.events(events[:1], 4)
+    *first, last = sent(dispatch)
+    found = [(event.id, partition) for _, partition, _, value, _ in first for event in decode_events(value)]
+    assert sorted(found) == sorted((text, partition_of(text, 4)) for text in texts)
+    assert all(headers == {UNTIL: b"7"} for *_, headers in first)
+    assert len(first) == len({partition for _, partition, *_ in first}) == 4
+    assert last[4] == {}, "what comes from another partition does not say how far intake is"
+
+
+def test_all_that_the_first_level_says_goes_somewhere_and_is_counted(
+    dispatch: Dispatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reminder = Reminder("patch-night", 600_000, 0)
+    news: list[News] = [
+        Expired("f", 2),
+        SUPPRESSED,
+        SHADOWED,
+        Derived("storm", "d", "df", "b", "Storm", True, 1),
+        Withheld("suppressed", "drop"),
+        reminder,
+    ]
+    dispatch.first_level([Heard([Outcome.OPENED], [TRANSITION], news, []), Heard([], [], [reminder], [])], GRAPH)
+    alerts, suppressed, shadow = sent(dispatch)
+    assert alerts[:3] == ("alerts", None, b"a")
+    assert decode_transitions(alerts[3]) == [TRANSITION]
+    assert suppressed[:3] == ("suppressed", None, b"f")
+    assert msgspec.json.decode(suppressed[3], type=Suppressed) == SUPPRESSED
+    assert shadow[:3] == ("shadow", None, b"trial")
+    assert msgspec.json.decode(shadow[3], type=Shadowed) == SHADOWED
+    assert counted(dispatch) == {
+        "events_expired_total,resolution_without_problem": 2,
+        "events_heard_total,opened": 1,
+        "events_derived_total,storm": 1,
+        "events_withheld_total,suppressed,drop": 1,
+        "alert_transitions_total,opened": 1,
+        "alerts_suppressed_total,hold,withheld": 1,
+        "shadow_decisions_total,trial,drop": 1,
+        "maintenance_ends_timestamp_seconds,patch-night": 600,
+    }
+    assert caplog.messages == ["maintenance window of rule patch-night ends in 10 minutes"]
+
+
+def test_a_routed_record_keeps_value_headers_and_key(dispatch: Dispatch) -> None:
+    record: ConsumerRecord[bytes | None, bytes | None]
+    record = ConsumerRecord("in", 3, 7, 0, 0, b"k", b"{}", None, 1, 1, (("own", b"1"),))
+    dispatch.routed(record, Withheld("routed", "to-security", "security"))
+    ((topic, _, key, value, headers),) = sent(dispatch)
+    assert (topic, key, value) == ("routed", b"security", b"{}")
+    assert headers == {
+        "own": b"1",
+        "__opsbridge.rule": b"to-security",
+        "__opsbridge.key": b"k",
+        "__opsbridge.topic": b"in",
+        "__opsbridge.partition": b"3",
+        "__opsbridge.offset": b"7",
+    }
+
+
+def test_a_routed_record_does_not_outgrow_what_may_be_written(dispatch: Dispatch) -> None:
+    record: ConsumerRecord[bytes | None, bytes | None]
+    record = ConsumerRecord("in", 3, 7, 0, 0, b"k" * 90_000, b"{}", None, 1, 1, (("own", b"1" * 90_000),))
+    dispatch.routed(record, Withheld("routed", "to-security", "security"))
+    ((*_, headers),) = sent(dispatch)
+    assert headers.keys() == {f"__opsbridge.{name}" for name in ("rule", "topic", "partition", "offset")}
+
+
+def test_a_routed_event_that_a_rule_made_is_a_canonical_event(dispatch: Dispatch) -> None:
+    dispatch.routed_derived(EVENT, Withheld("routed", "to-security", "security"))
+    ((topic, _, key, value, headers),) = sent(dispatch)
+    assert (topic, key, headers) == ("routed", b"security", {"__opsbridge.rule": b"to-security"})
+    report = decode(value)
+    assert orjson.loads(value)["time"] == "2026-01-01T12:00:00Z"
+    assert orjson.loads(msgspec.json.encode(report)) == orjson.loads(value)
+    assert orjson.loads(value).items() >= {"id": "e", "ci": "b", "class": "Down", "severity": "critical"}.items()
+    assert counted(dispatch) == {"events_routed_total,security": 1}

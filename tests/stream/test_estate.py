@@ -1,0 +1,99 @@
+"""The estate: taken over as a whole, refused as a whole, and told apart rule by rule."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opsbridge.rules.load import RuleError
+from opsbridge.settings import Settings
+from opsbridge.stream.estate import NAMED, Estate, TopologyChangedError, difference, load_estate, with_new_rules
+
+TOPOLOGY = '{"cis": [{"id": "a"}, {"id": "b", "depends_on": [{"on": "a", "type": "TYPE"}]}]}'
+RULE = "- {{id: {id}, kind: filter, match: {{class: {class_}}}, action: drop}}\n"
+EDGE = "- {{id: edge, kind: correlate, edges: [rides_on], strength: {strength}}}\n"
+
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "topology").mkdir()
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "topology" / "estate.json").write_text(TOPOLOGY.replace("TYPE", "rides_on"))
+    return Settings(paths={"topology": tmp_path / "topology", "rules": tmp_path / "rules"})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def write(settings: Settings) -> Write:
+    def write(rules: str) -> None:
+        (settings.paths.rules / "rules.yaml").write_text("version: 1\nrules:\n" + rules)
+
+    return write
+
+
+def rule(name: str, class_: str = "Noise") -> str:
+    return RULE.format(id=name, class_=class_)
+
+
+def test_rules_that_say_the_same_are_the_same_estate(settings: Settings, write: Write) -> None:
+    write(rule("one"))
+    estate = load_estate(settings)
+    write("# a comment\n" + rule("one"))
+    assert with_new_rules(estate, settings) is estate
+
+
+def test_new_rules_keep_the_graph_and_the_weights(settings: Settings, write: Write) -> None:
+    write(rule("one"))
+    old = load_estate(settings)
+    (settings.paths.topology / "more.json").write_text('{"cis": [{"id": "c"}]}')  # read at the next start
+    write(rule("one") + rule("two"))
+    new = with_new_rules(old, settings)
+    assert new is not old
+    assert [each.id for each in new.rules.rules] == ["one", "two"]
+    assert (new.graph, new.weights, new.topology) == (old.graph, old.weights, old.topology)
+    assert new.graph is old.graph
+    assert new.intake.book is new.book is not old.book
+
+
+def test_rules_that_are_wrong_are_refused_with_every_place(settings: Settings, write: Write) -> None:
+    write(rule("one"))
+    estate = load_estate(settings)
+    write(rule("one") + rule("one") + "- {id: three, kind: fliter, match: {class: a}, action: drop}\n")
+    with pytest.raises(RuleError) as refused:
+        with_new_rules(estate, settings)
+    assert [(each.line, each.level) for each in refused.value.findings] == [(4, "error"), (5, "error")]
+
+
+def test_rules_that_change_how_strong_edges_are_give_the_graph_new_costs(settings: Settings, write: Write) -> None:
+    write(EDGE.format(strength=0.9))
+    old = load_estate(settings)
+    write(EDGE.format(strength=0.1))
+    new = with_new_rules(old, settings)
+    assert new.graph.cis == old.graph.cis
+    assert new.graph.costs != old.graph.costs
+    assert new.topology == old.topology
+
+
+def test_a_topology_that_has_changed_is_not_taken_over_by_the_way(settings: Settings, write: Write) -> None:
+    write(EDGE.format(strength=0.9))
+    old = load_estate(settings)
+    (settings.paths.topology / "more.json").write_text('{"cis": [{"id": "c"}]}')
+    write(EDGE.format(strength=0.1))
+    with pytest.raises(TopologyChangedError, match="the files have changed since the start"):
+        with_new_rules(old, settings)
+
+
+def test_a_reload_is_told_rule_by_rule(settings: Settings, write: Write) -> None:
+    def estate(rules: str) -> Estate:
+        write(rules)
+        return load_estate(settings)
+
+    old = estate(rule("stays") + rule("goes") + rule("differs"))
+    new = estate(rule("stays") + rule("differs", "Else") + "".join(rule(f"new-{n}") for n in range(NAMED + 2)))
+    named = ", ".join(f"new-{n}" for n in range(NAMED))
+    told = difference(old.rules, new.rules)
+    assert told == f"{NAMED + 2} added ({named} and 2 more); 1 removed (goes); 1 changed (differs)"
+    turned = estate(rule("goes") + rule("stays") + rule("differs"))
+    assert turned.rules.digest != old.rules.digest
+    assert difference(old.rules, turned.rules) == "the same rules, in another order or with other tables"
