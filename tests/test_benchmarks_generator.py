@@ -22,7 +22,7 @@ def reports_of(payloads: list[bytes]) -> list[Report]:
 
 
 def incidents_of(world: Estate, payloads: list[bytes]) -> dict[str, Incident]:
-    pipeline = Pipeline(world.graph(), lambda _event, _ci: None)
+    pipeline = Pipeline(world.graph())
     decisions = [
         decision
         for batch in batches_of(payloads)

@@ -56,12 +56,20 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
     ),
     "fields of a CI": (names("docs/topology.md", "A CI"), list(CIEntry.model_fields)),
     "fields of a topology": (names("docs/topology.md", "A CI", 1), list(TopologyDocument.model_fields)),
-    "kinds of rules": (names("docs/rules.md", "Kinds"), list(MODELS)),
-    "fields of rules": (
-        names("docs/rules.md", "Kinds", 1),
-        [key for shapes in MODELS.values() for model in shapes for key in model.model_fields],
+    "kinds of rules": (
+        [name.strip("[`").split("`")[0] for name in names("docs/rules.md", "Kinds")],
+        [str(kind) for kind in MODELS],
     ),
-    "fields to match": (names("docs/rules.md", "Matching"), [*FIELDS, f"{LABELS}NAME"]),
+    "fields of rules": (
+        names("docs/rules.md", "All fields"),
+        [
+            field.alias or key
+            for shapes in MODELS.values()
+            for model in shapes
+            for key, field in model.model_fields.items()
+        ],
+    ),
+    "fields to match": (names("docs/rules.md", "Matching"), [*FIELDS, "state", f"{LABELS}NAME"]),
     "comparisons": (names("docs/rules.md", "Matching", 1), list(_OPERATORS)),
     "topics": (names("docs/topics.md", "Topics"), [entity.name for entity in CATALOGUE]),
     "headers of dead letters": (names("docs/topics.md", "Dead letters"), headers_of_a_dead_letter()),
@@ -79,6 +87,8 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
         ("Incident members", decisions.IncidentMembers),
         ("Alerts", decisions.Transition),
         ("Discrepancies", decisions.Discrepancy),
+        ("Suppressed", decisions.Suppressed),
+        ("Shadow", decisions.Shadowed),
     )
 }
 
@@ -104,7 +114,7 @@ def test_topics_are_documented_with_key_cleanup_and_company() -> None:
 
 def test_severities_and_significances_are_documented() -> None:
     assert all(f"`{name}`" in page("docs/rules.md") for name in (*SEVERITIES, *SIGNIFICANCES))
-    assert set(RuleDocument.model_fields) == {"version", "rules"}  # said in a sentence
+    assert set(RuleDocument.model_fields) == {"version", "rules", "tables"}  # said in a sentence
 
 
 def settings() -> Iterator[tuple[str, str, str]]:

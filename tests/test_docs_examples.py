@@ -21,6 +21,7 @@ from opsbridge.core.evidence import Alerting, Evidence
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import NAT, Weights
 from opsbridge.stream.topics import CATALOGUE
 from opsbridge.topology import load_topology
@@ -37,7 +38,7 @@ def test_the_consumer_example_compiles_and_reads_topics_that_exist() -> None:
 
 @pytest.mark.parametrize(
     ("name", "command", "file"),
-    [("docs/topology.md", "topology", "bad.yaml"), ("docs/rules.md", "rules", "badrules.yaml")],
+    [("docs/topology.md", "topology", "bad.yaml")],
 )
 def test_the_errors_shown_are_those_of_the_file_shown(tmp_path: Path, name: str, command: str, file: str) -> None:
     text = section(name, "Checking")
@@ -141,7 +142,7 @@ def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
     price, said = (weights.alone + weights.unreported) / NAT, evidence.price(0) / NAT
     formula = price + log((behind + 1) * comb(behind, reached))
     assert abs(formula - said) < 0.01, f"the page's formula gives {formula}, the core {said}"
-    pipeline = Pipeline(graph, lambda _event, _ci: None, Profiles(lambda _class: Profile(Nature.SYMPTOM)))
+    pipeline = Pipeline(graph, Rulebook(profiles=Profiles(lambda _class: Profile(Nature.SYMPTOM))))
     now = datetime(2026, 1, 1, tzinfo=UTC)
     reports = [Report(name, now, name, "Unreachable", state="firing", severity="major") for name in alerting]
     told = [*pipeline.advance(reports, 1 << 50), *pipeline.finish()]
