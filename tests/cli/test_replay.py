@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -202,6 +203,17 @@ def test_the_summary_counts_what_rules_did_and_suppressed_alerts_go_to_a_file(
     table = run([*STORM, later]).stderr
     for words in ("alerts raised", "alerts withheld: hold", "in trial, would drop"):
         assert words in table
+
+
+def test_the_summary_says_what_is_no_incident(run: Callable[..., Result], tmp_path: Path) -> None:
+    rule = "{id: far-away, kind: respond, match: {root.ci: far}, response: none}"
+    (tmp_path / "rules.yaml").write_text(f"version: 1\nrules: [{rule}]\n")
+    result = run(STORM, "--summary", "json")
+    figures = summary(result)
+    assert figures["unanswered"] == {"far-away": 1}
+    assert (figures["incidents"], figures["events_in_incidents"], figures["unexplained"]) == (1, 6, 0)
+    assert figures["balanced"] is True
+    assert re.search("events without incident.*far-away", run(STORM).stderr)
 
 
 def test_the_summary_is_a_table_unless_it_is_not_wanted(run: Callable[..., Result]) -> None:

@@ -44,9 +44,9 @@ CASES: dict[str, tuple[str, ...]] = {
         "{$F, §test: [], $m}",
         "test: unknown field; did you mean 'tests'?",
     ),
-    "kind of the next issue": (
-        "{id: a, kind: §respond}",
-        "kind: unknown kind 'respond'; $KINDS",
+    "kind of nothing there is": (
+        "{id: a, kind: §forecast}",
+        "kind: unknown kind 'forecast'; $KINDS",
     ),
     "kind in capitals": (
         "{id: a, kind: §Filter, action: drop, $m}",

@@ -26,6 +26,10 @@ SAID = {
         "known are filter, classify, enrich, dedup, hold, flapping, heartbeat, threshold, sequence, "
         "trend, maintenance, inhibit, correlate, respond"
     ),
+    "$OF_SITUATIONS": (
+        "known are severity, root.ci, root.class, root.type, root.owner, root.environment, root.site, root.tier, "
+        "alerts, services"
+    ),
     "$OPERATORS": "known are not, glob, regex, gte, gt, lte, lt",
     "$SEVERITIES": "known are info, warning, minor, major, critical",
     "$SEVERITY": "must be 'info', 'warning', 'minor', 'major' or 'critical'",

@@ -22,12 +22,15 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "respond to an event": (
         "{id: a, kind: respond, match: {§class: x}, response: none}",
-        "match.class: unknown field; did you mean 'root.class'?",
+        "match.class: unknown field; $OF_SITUATIONS",
+    ),
+    "respond to a misspelt root": (
+        "{id: a, kind: respond, match: {§root.onwer: x}, response: none}",
+        "match.root.onwer: unknown field; did you mean 'root.owner' or 'root.tier'?",
     ),
     "respond by a label": (
         "{id: a, kind: respond, match: {§labels.x: x}, response: none}",
-        "match.labels.x: unknown field; known are severity, root.ci, root.class, root.type, root.owner, "
-        "root.environment, root.site, root.tier, alerts, services",
+        "match.labels.x: unknown field; $OF_SITUATIONS",
     ),
     "respond to half an alert": (
         "{id: a, kind: respond, match: {alerts: {gte: §1.5}}, response: none}",

@@ -8,7 +8,18 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from opsbridge.core.alert import Heard, News
-from opsbridge.core.decisions import Derived, Expired, Outcome, Reminder, Shadowed, Suppressed, Transition, Withheld
+from opsbridge.core.decisions import (
+    Derived,
+    Expired,
+    Moved,
+    Outcome,
+    Reminder,
+    Shadowed,
+    Suppressed,
+    Transition,
+    Unanswered,
+    Withheld,
+)
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.second_level import SecondLevel
@@ -145,6 +156,17 @@ def test_all_that_the_first_level_says_goes_somewhere_and_is_counted(
         "maintenance_ends_timestamp_seconds,patch-night": 600,
     }
     assert caplog.messages == ["maintenance window of rule patch-night ends in 10 minutes"]
+
+
+def test_a_situation_that_is_no_incident_is_logged_and_counted_once(
+    dispatch: Dispatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    first = Unanswered("INC-1", "S-1", "printers", "prn-1", "open", None, begins=True, moved=Moved())
+    dispatch.responses([first, msgspec.structs.replace(first, begins=False)])
+    assert sent(dispatch) == []
+    assert counted(dispatch) == {"situations_without_incident_total,printers": 1}
+    assert caplog.messages == ["situation S-1 of prn-1 is no incident: rule printers"]
 
 
 def test_a_routed_record_keeps_value_headers_and_key(dispatch: Dispatch) -> None:

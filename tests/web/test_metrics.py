@@ -29,6 +29,7 @@ def used() -> Metrics:
     metrics.transitions({"opened": 1})
     metrics.unknown_cis(1)
     metrics.incident_updates({"open": 1})
+    metrics.without_incident("printers-are-none")
     metrics.dead_letters({"invalid_json": 1})
     metrics.state("first_level", 0, 3)
     metrics.batch("intake", 0.01)
