@@ -24,9 +24,9 @@ from opsbridge.core import decisions
 from opsbridge.core.decisions import Outcome, Reject, Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, SIGNIFICANCES
 from opsbridge.core.intake import Report
-from opsbridge.core.situations import TRANSITIONS
-from opsbridge.rules.conditions import _OPERATORS, FIELDS, LABELS
-from opsbridge.rules.model import MODELS, RuleDocument
+from opsbridge.core.second_level.situations import TRANSITIONS
+from opsbridge.rules.language.model import MODELS, RuleDocument
+from opsbridge.rules.matching.conditions import _OPERATORS, FIELDS, LABELS
 from opsbridge.settings import ENV_PREFIX, KafkaSettings, Section, Settings
 from opsbridge.stream.dead_letters import KEPT_BYTES, bury
 from opsbridge.stream.outbox import BatchWriter, Outbox

@@ -17,11 +17,11 @@ import pytest
 
 from opsbridge.core import decisions
 from opsbridge.core.classes import Nature, Profile, Profiles
-from opsbridge.core.evidence import Alerting, Evidence
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.rulebook import Rulebook
+from opsbridge.core.second_level.evidence import Alerting, Evidence
 from opsbridge.core.weights import NAT, Weights
 from opsbridge.stream.topics import CATALOGUE
 from opsbridge.topology import load_topology

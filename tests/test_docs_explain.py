@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Final, get_args
 
-from opsbridge.core.because import TermName
-from opsbridge.core.whatif import Kind
+from opsbridge.core.explain.because import TermName
+from opsbridge.core.explain.whatif import Kind
 from pages import ROOT, blocks, names, page, run, section
 
 PAGE: Final = "docs/explain.md"

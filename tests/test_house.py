@@ -124,10 +124,10 @@ def test_every_room_is_read() -> None:
         ("opsbridge.core.graph", "clock = datetime.utcnow", "the core asks for datetime.utcnow"),
         ("opsbridge.core.graph", "open('state')", "the core asks for open"),
         ("opsbridge.core", "print('here')", "the core asks for print"),
-        ("opsbridge.rules.judge", "import opsbridge.topology.load", "rules may not know topology"),
+        ("opsbridge.rules.matching.judge", "import opsbridge.topology.load", "rules may not know topology"),
         ("opsbridge.sources.canonical", "from opsbridge.stream.app import app", "sources may not know stream"),
         ("opsbridge.topology.load", "from opsbridge.settings import Settings", "topology may not know settings"),
-        ("opsbridge.rules.judge", "from aiokafka import AIOKafkaProducer", "rules may not import aiokafka"),
+        ("opsbridge.rules.matching.judge", "from aiokafka import AIOKafkaProducer", "rules may not import aiokafka"),
         ("opsbridge.web.health", "import faust.web", "web may not import faust"),
     ],
 )
@@ -143,4 +143,4 @@ def test_what_is_allowed_is_not_complained_of() -> None:
     )
     assert broken_laws("opsbridge.core.graph", "now = state.now\ndatetime.fromtimestamp(now, UTC)") == []
     assert broken_laws("opsbridge.stream.app", "import faust\nfrom opsbridge.core import pipeline\nimport time") == []
-    assert broken_laws("opsbridge.rules.judge", "from opsbridge.core.event import Judge\nimport os") == []
+    assert broken_laws("opsbridge.rules.matching.judge", "from opsbridge.core.event import Judge\nimport os") == []

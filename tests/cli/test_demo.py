@@ -20,7 +20,7 @@ from opsbridge.core.decisions import (
 )
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.second_level import REPORT_AFTER_MS
+from opsbridge.core.second_level.level import REPORT_AFTER_MS
 from opsbridge.demo.audience import Audience, Figures, figures
 from opsbridge.demo.judgement import complaints
 from opsbridge.demo.scenario import HEARD, Failure, Fate, Record, Scenario, ScenarioError, storm

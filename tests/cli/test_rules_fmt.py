@@ -17,8 +17,8 @@ from opsbridge.documents.layout import WIDTH, laid_out
 from opsbridge.documents.text import ParseError
 from opsbridge.rules import compile_rules, load_rules
 from opsbridge.rules.defaults import SHIPPED
-from opsbridge.rules.formatting import ORDER, FormattingError, formatted
-from opsbridge.rules.model import MODELS
+from opsbridge.rules.language.formatting import ORDER, FormattingError, formatted
+from opsbridge.rules.language.model import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = [*sorted((REPOSITORY / "correlation_rules").glob("*.yaml")), SHIPPED]

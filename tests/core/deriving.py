@@ -13,8 +13,8 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
-from opsbridge.core.derivations import LATENESS_MS, Derivations
 from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
 from opsbridge.core.rulebook import Derivation, Heartbeat, Raise, Rulebook, Sequence, Threshold, Trend
 
 START: Final = 1_790_000_000_000

@@ -10,8 +10,8 @@ from math import factorial, log
 from typing import NamedTuple
 
 from opsbridge.core.classes import Nature, Profile, Travel
-from opsbridge.core.evidence import NEVER, Alerting, Node
 from opsbridge.core.graph import CI, DEFAULT_COST, MAX_COST, REDUNDANT, UNDIRECTED, CIGraph, Edge, Group
+from opsbridge.core.second_level.evidence import NEVER, Alerting, Node
 from opsbridge.core.weights import Weights
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estates import LAW
-from opsbridge.core.choice import EXACT, EXCHANGED, ITSELF, Root, _improved, choose
+from opsbridge.core.second_level.choice import EXACT, EXCHANGED, ITSELF, Root, _improved, choose
 
 CASES = 12_000
 

@@ -20,10 +20,10 @@ from deriving import (
 )
 
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
-from opsbridge.core.derivations import LATENESS_MS, Derivations
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.thresholds import percentile
-from opsbridge.core.watch import MAX_VALUES
+from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
+from opsbridge.core.first_level.thresholds import percentile
+from opsbridge.core.first_level.watch import MAX_VALUES
 
 PAIR = event_count(2, "1m")
 

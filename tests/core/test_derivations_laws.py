@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opsbridge.core.decisions import Withheld
-from opsbridge.core.derivations import LATENESS_MS, Derivations
 from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
 from opsbridge.core.rulebook import Derivation, Heartbeat, Sequence
 
 LAW: Final = settings(

@@ -8,10 +8,10 @@ from pricing import PROFILES, Reference, Statements, alerting, estate
 from estates import LAW, randoms
 from opsbridge.core.classes import Nature, Profile, Profiles
 from opsbridge.core.decisions import Transition
-from opsbridge.core.evidence import Alerting, Evidence, Node
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.rulebook import Rulebook
-from opsbridge.core.second_level import LATENESS_MS, SecondLevel
+from opsbridge.core.second_level.evidence import Alerting, Evidence, Node
+from opsbridge.core.second_level.level import LATENESS_MS, SecondLevel
 from opsbridge.core.weights import Weights
 
 PRICED = 6_000

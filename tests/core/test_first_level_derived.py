@@ -2,9 +2,9 @@
 
 import msgspec
 
-from opsbridge.core.alerts import FirstLevel
 from opsbridge.core.decisions import Derived, Outcome, Suppressed, Withheld
 from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.level import FirstLevel
 from opsbridge.core.rulebook import Derivation, Gate, Heartbeat, Hold, Raise, Rulebook, Threshold
 
 S = 1_000

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from opsbridge.core.alerts import FirstLevel, Heard
 from opsbridge.core.calendar import DAY, WEEK, ServiceTime, Span
 from opsbridge.core.decisions import Outcome, Reminder, Shadowed, Suppressed
 from opsbridge.core.event import SEVERITY_NUMBER, Event, Mark
+from opsbridge.core.first_level.level import FirstLevel, Heard
 from opsbridge.core.rulebook import Flapping, Gate, Hold, Maintenance, Rulebook
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estates import LAW
-from opsbridge.core.alerts import FirstLevel, Heard
 from opsbridge.core.calendar import AnyOf, Span, Windows
 from opsbridge.core.decisions import Outcome, Suppressed
 from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.level import FirstLevel, Heard
+from opsbridge.core.first_level.withholding import LATENESS_MS
 from opsbridge.core.rulebook import Flapping, Gate, Hold, Maintenance, Rulebook
-from opsbridge.core.withholding import LATENESS_MS
 
 S: Final = 1_000
 BEGIN: Final = 1_000_000 * S

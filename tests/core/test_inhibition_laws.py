@@ -16,11 +16,11 @@ from estates import LAW, randoms
 from opsbridge.core.decisions import ChangeOf, Shadowed, SituationUpdate, Suppressed, Transition
 from opsbridge.core.event import Mark
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.core.inhibition import GRACE_MS, KEEP_MS, REMEMBER_MS, Inhibitor
-from opsbridge.core.pace import LATENESS_MS, TICK_MS
-from opsbridge.core.parties import INHIBITS_ON_MS
 from opsbridge.core.rulebook import EMPTY, SOURCE, TARGET, Inhibition, Rulebook
-from opsbridge.core.second_level import SecondLevel, Told
+from opsbridge.core.second_level.inhibition import GRACE_MS, KEEP_MS, REMEMBER_MS, Inhibitor
+from opsbridge.core.second_level.level import SecondLevel, Told
+from opsbridge.core.second_level.pace import LATENESS_MS, TICK_MS
+from opsbridge.core.second_level.parties import INHIBITS_ON_MS
 
 START: Final = 1_790_000_000_000
 FAR: Final = 1 << 60

@@ -30,15 +30,15 @@ from estates import (
     pipeline_on,
     randoms,
 )
-from opsbridge.core.alerts import FirstLevel
 from opsbridge.core.decisions import Moved, Outcome, Situation, SituationUpdate, Transition
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.level import FirstLevel
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.pipeline import FINISH_MS, Decision
 from opsbridge.core.response import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
-from opsbridge.core.second_level import CLOSE_AFTER_LONGEST_MS, LATENESS_MS, SecondLevel
+from opsbridge.core.second_level.level import CLOSE_AFTER_LONGEST_MS, LATENESS_MS, SecondLevel
 
 Life = tuple[CIGraph, list[Step]]
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estates import LAW
-from opsbridge.core.alerts import FirstLevel
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.level import FirstLevel
 
 Reports = list[tuple[str, int, bool]]
 """Fingerprint, time and whether it fires."""

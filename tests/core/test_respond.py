@@ -28,9 +28,9 @@ from opsbridge.core.event import SEVERITY_NUMBER
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.reporting import SLICE, slices
 from opsbridge.core.response import FORGET_AFTER_MS, ResponseSelection, rfc3339
 from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
+from opsbridge.core.second_level.reporting import SLICE, slices
 
 MINOR = SEVERITY_NUMBER["minor"]
 

@@ -11,7 +11,7 @@ from opsbridge.core.decisions import Incident, IncidentMembers, SituationUpdate
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.reporting import SLICE
+from opsbridge.core.second_level.reporting import SLICE
 
 SIZE = 10_000
 

@@ -14,7 +14,7 @@ import pytest
 from broken_pieces import SAID, SHORT
 
 from opsbridge.rules import RuleError, compile_rules, load_rules
-from opsbridge.rules.model import MODELS
+from opsbridge.rules.language.model import MODELS
 
 TOP = "version: 1\nrules:\n"
 KINDS = f"known are {', '.join(MODELS)}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from opsbridge.core import classes
 from opsbridge.core.classes import UNKNOWN_CLASS, Profile, Profiles
 from opsbridge.rules import RuleSet, compile_rules, load_rules
-from opsbridge.rules.classes import any_of, words
 from opsbridge.rules.defaults import shipped_rules
+from opsbridge.rules.matching.classes import any_of, words
 from pages import blocks, section
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsbridge.rules.globs import compile_glob
+from opsbridge.rules.matching.globs import compile_glob
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from opsbridge.core.calendar import Span
 from opsbridge.core.event import Event, Mark, Verdict
 from opsbridge.core.graph import CI
 from opsbridge.core.rulebook import Hold, Inhibition, Maintenance, Raise, Threshold
-from opsbridge.rules import Rule, compile_rules, load_rules, questions
-from opsbridge.rules.conditions import FIELDS, Condition, Match
+from opsbridge.rules import Rule, compile_rules, load_rules
+from opsbridge.rules.matching import questions
+from opsbridge.rules.matching.conditions import FIELDS, Condition, Match
 from opsbridge.rules.rule import Ask, Enrich, FromField, FromTable, Identify, Planned
 
 HOSTILE = [

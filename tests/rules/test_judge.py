@@ -23,9 +23,10 @@ from opsbridge.core.rulebook import (
     Threshold,
 )
 from opsbridge.documents.text import Loc
-from opsbridge.rules import Rule, compile_rules, questions
-from opsbridge.rules.conditions import Match, parse_match
-from opsbridge.rules.questions import Possible
+from opsbridge.rules import Rule, compile_rules
+from opsbridge.rules.matching import questions
+from opsbridge.rules.matching.conditions import Match, parse_match
+from opsbridge.rules.matching.questions import Possible
 from opsbridge.rules.rule import Ask, Constant, Enrich, FromField, FromTable, Identify, Keep, Kind, Planned, Says
 
 EVENT = Event("e1", 0, "web-01", "DiskFull", 3, True, "fp", True, "prometheus", "Disk 97 % full", {"env": "prod"})

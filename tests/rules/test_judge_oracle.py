@@ -17,7 +17,7 @@ from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.rulebook import Hold, Inhibition, Maintenance, Raise, Threshold
 from opsbridge.documents.text import Loc
 from opsbridge.rules import compile_rules
-from opsbridge.rules.conditions import Match, parse_match
+from opsbridge.rules.matching.conditions import Match, parse_match
 from opsbridge.rules.rule import Ask, Constant, Enrich, FromField, FromTable, Identify, Keep, Kind, Planned, Rule, Says
 
 Raw = Mapping[str, object]

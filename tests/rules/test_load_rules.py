@@ -27,8 +27,8 @@ from opsbridge.core.rulebook import (
     Trend,
 )
 from opsbridge.rules import Rule, RuleError, RuleFiles, compile_rules, lint, load_rules
-from opsbridge.rules.conditions import measured
-from opsbridge.rules.durations import milliseconds, moment, written
+from opsbridge.rules.language.durations import milliseconds, moment, written
+from opsbridge.rules.matching.conditions import measured
 from opsbridge.rules.rule import Constant, Enrich, FromField, FromTable, Identify, Keep, Planned, Respond
 
 SOUND = Path(__file__).parent / "sound"

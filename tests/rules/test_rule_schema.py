@@ -10,9 +10,9 @@ import pytest
 from opsbridge.cli.rules import whole_schema
 from opsbridge.documents import yaml_text
 from opsbridge.rules import load_rules, schema
-from opsbridge.rules.conditions import FIELDS, OPERATORS
 from opsbridge.rules.defaults import SHIPPED
-from opsbridge.rules.model import MODELS
+from opsbridge.rules.language.model import MODELS
+from opsbridge.rules.matching.conditions import FIELDS, OPERATORS
 
 ROOT = Path(__file__).parents[2]
 CHECKED_IN = ROOT / "schemas" / "rules-v1.json"

@@ -7,7 +7,6 @@ import orjson
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from opsbridge.core.alert import Heard, News
 from opsbridge.core.decisions import (
     Derived,
     Expired,
@@ -21,8 +20,9 @@ from opsbridge.core.decisions import (
     Withheld,
 )
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.alert import Heard, News
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import KafkaSettings, TopicSettings
 from opsbridge.sources.canonical import decode

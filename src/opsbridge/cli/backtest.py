@@ -108,7 +108,7 @@ def _lines(files: list[str]) -> "Iterator[bytes | Rejected]":
 
 def _recorded(settings: "Settings", since: str) -> "list[bytes | Rejected]":
     from opsbridge.cli.live import recorded
-    from opsbridge.rules.durations import milliseconds
+    from opsbridge.rules.language.durations import milliseconds
 
     try:
         back = milliseconds(since)

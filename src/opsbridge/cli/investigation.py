@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from opsbridge.cli.replaying import Replay
-from opsbridge.core.because import Explanation
 from opsbridge.core.decisions import Incident, Member, Outcome, Rejected
-from opsbridge.core.explaining import Explainer, parts_of
+from opsbridge.core.explain.because import Explanation
+from opsbridge.core.explain.explaining import Explainer, parts_of
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.response import incident_id

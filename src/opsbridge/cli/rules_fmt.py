@@ -25,7 +25,7 @@ def fmt(
     with --check or --diff, something would change; 2: a file cannot be read, or not be formatted (the others are).
     """
     from opsbridge.documents import read_documents
-    from opsbridge.rules.formatting import FormattingError, formatted
+    from opsbridge.rules.language.formatting import FormattingError, formatted
 
     documents, findings = read_documents(paths)
     say_findings(findings)

@@ -7,9 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
-from opsbridge.core.alerts import Change, FirstLevel, Heard, unknown_cis
-from opsbridge.core.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
-from opsbridge.core.backbone import Backbone, News, home, time_of
 from opsbridge.core.decisions import (
     Derived,
     Discrepancy,
@@ -27,12 +24,15 @@ from opsbridge.core.decisions import (
     Withheld,
 )
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.level import Change, FirstLevel, Heard, unknown_cis
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.inhibition import GRACE_MS
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.response import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
-from opsbridge.core.second_level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
+from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
+from opsbridge.core.second_level.backbone import Backbone, News, home, time_of
+from opsbridge.core.second_level.inhibition import GRACE_MS
+from opsbridge.core.second_level.level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
 from opsbridge.core.weights import Weights
 
 Decision = (

@@ -16,7 +16,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.second_level import REPORT_AFTER_MS
+from opsbridge.core.second_level.level import REPORT_AFTER_MS
 from opsbridge.demo.audience import Audience, Figures, figures
 from opsbridge.demo.judgement import complaints
 from opsbridge.demo.scenario import Scenario, storm

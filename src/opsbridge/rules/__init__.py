@@ -1,9 +1,9 @@
 """Rule files: what they may say, everything wrong with them at once, and one compiled rule set for the core."""
 
 from opsbridge.rules.compile import RuleSet, compile_rules
-from opsbridge.rules.lint import lint
+from opsbridge.rules.language.lint import lint
+from opsbridge.rules.language.schema import schema
 from opsbridge.rules.load import RuleError, RuleFiles, RuleTests, load_rules
 from opsbridge.rules.rule import Rule
-from opsbridge.rules.schema import schema
 
 __all__ = ["Rule", "RuleError", "RuleFiles", "RuleSet", "RuleTests", "compile_rules", "lint", "load_rules", "schema"]

@@ -16,14 +16,14 @@ from opsbridge.core.event import Mark, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.impact import impacted
 from opsbridge.core.rulebook import Derivation, Gate, Heartbeat, Inhibition, Rulebook, no_verdict
-from opsbridge.rules.conditions import Match
 from opsbridge.rules.correlation import Correlation, Ground, put_together
 from opsbridge.rules.defaults import with_defaults
-from opsbridge.rules.judge import DECIDING, Question, hearing, judgement, would
-from opsbridge.rules.prepare import prepare_of
-from opsbridge.rules.questions import Asked, compiled, matching_cis
+from opsbridge.rules.matching.conditions import Match
+from opsbridge.rules.matching.judge import DECIDING, Question, hearing, judgement, would
+from opsbridge.rules.matching.prepare import prepare_of
+from opsbridge.rules.matching.questions import Asked, compiled, matching_cis
+from opsbridge.rules.matching.situations import answering
 from opsbridge.rules.rule import Planned, Respond, Rule
-from opsbridge.rules.situations import answering
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from opsbridge.core.classes import UNKNOWN_CLASS, Join, Profile, Profiles
-from opsbridge.rules.classes import any_of, words
+from opsbridge.rules.matching.classes import any_of, words
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from opsbridge.documents import (
     read_documents,
 )
 from opsbridge.documents.text import Loc, ParseError
-from opsbridge.rules.build import build_rule, validated
-from opsbridge.rules.conditions import Complain
-from opsbridge.rules.loops import with_depths
-from opsbridge.rules.model import RuleDocument
+from opsbridge.rules.language.build import build_rule, validated
+from opsbridge.rules.language.loops import with_depths
+from opsbridge.rules.language.model import RuleDocument
+from opsbridge.rules.matching.conditions import Complain
 from opsbridge.rules.rule import Rule
 
 _MOST: Final = 1_000_000

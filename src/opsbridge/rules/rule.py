@@ -9,8 +9,8 @@ from typing import Literal
 
 from opsbridge.core.event import Verdict
 from opsbridge.core.rulebook import Answer, Derivation, Gate, Inhibition
-from opsbridge.rules.conditions import Match
 from opsbridge.rules.correlation import Ground
+from opsbridge.rules.matching.conditions import Match
 
 Kind = Literal[
     "filter",

@@ -12,9 +12,6 @@ from zlib import crc32
 
 import msgspec
 
-from opsbridge.core.alert import Heard
-from opsbridge.core.alerts import unknown_cis
-from opsbridge.core.backbone import home
 from opsbridge.core.decisions import (
     Derived,
     Expired,
@@ -30,7 +27,10 @@ from opsbridge.core.decisions import (
     Withheld,
 )
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.alert import Heard
+from opsbridge.core.first_level.level import unknown_cis
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.second_level.backbone import home
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import TopicSettings
 from opsbridge.stream.batches import Record

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from opsbridge.core.backbone import News
 from opsbridge.core.decisions import SituationUpdate, Transition
 from opsbridge.core.event import Event
+from opsbridge.core.second_level.backbone import News
 
 PACK_BYTES: Final = 400_000
 """A pack longer than this is cut, unless it holds one thing only; a single event is at most about 260 kB."""

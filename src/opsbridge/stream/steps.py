@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from opsbridge.core.alert import Heard
-from opsbridge.core.alerts import FirstLevel
-from opsbridge.core.backbone import Backbone, News, time_of
 from opsbridge.core.decisions import Transition, Withheld
 from opsbridge.core.event import Event
+from opsbridge.core.first_level.alert import Heard
+from opsbridge.core.first_level.level import FirstLevel
 from opsbridge.core.pipeline import Stage
 from opsbridge.core.response import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
-from opsbridge.core.second_level import SecondLevel
+from opsbridge.core.second_level.backbone import Backbone, News, time_of
+from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.core.sharing import copies
 from opsbridge.stream.batches import Records
 from opsbridge.stream.dispatch import Dispatch, Told, partition_of

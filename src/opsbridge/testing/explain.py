@@ -20,9 +20,9 @@ from opsbridge.core.intake import Intake, Report
 from opsbridge.core.rulebook import SOURCE, TARGET, Derivation, Gate, Inhibition, Maintenance, Rulebook
 from opsbridge.errors import OpsBridgeError
 from opsbridge.rules.compile import RuleSet
-from opsbridge.rules.conditions import FIELDS, LABELS, Condition, Match, Value
-from opsbridge.rules.prepare import prepare_of
-from opsbridge.rules.reading import SEPARATOR, reader
+from opsbridge.rules.matching.conditions import FIELDS, LABELS, Condition, Match, Value
+from opsbridge.rules.matching.prepare import prepare_of
+from opsbridge.rules.matching.reading import SEPARATOR, reader
 from opsbridge.rules.rule import Ask, Enrich, Planned, Rule
 from opsbridge.testing.words import Raw, condition, effect, raw_of, said_of
 

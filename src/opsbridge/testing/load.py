@@ -19,7 +19,7 @@ from opsbridge.documents import Fault, Finding, Spot, dotted, from_validation, p
 from opsbridge.documents.text import Loc
 from opsbridge.rules import Rule, RuleError, RuleTests, load_rules
 from opsbridge.rules.compile import edge_strengths
-from opsbridge.rules.fields import PATTERNS
+from opsbridge.rules.language.fields import PATTERNS
 from opsbridge.sources.canonical import decode
 from opsbridge.testing.estate import estate
 from opsbridge.testing.timetable import Arrival, Timetable, known_fields

@@ -16,9 +16,9 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline, Stage
 from opsbridge.core.rulebook import Rulebook
-from opsbridge.core.second_level import LATENESS_MS
+from opsbridge.core.second_level.level import LATENESS_MS
 from opsbridge.rules import compile_rules
-from opsbridge.rules.durations import written
+from opsbridge.rules.language.durations import written
 from opsbridge.testing.compare import Lines, compared, difference
 from opsbridge.testing.load import RuleTest, Suite
 from opsbridge.testing.timetable import Expectation

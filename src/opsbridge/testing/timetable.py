@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_val
 from pydantic_core import PydanticCustomError
 
 from opsbridge.documents.text import Loc
-from opsbridge.rules.fields import CONFIG, Duration, Grace, Moment, Slug, Words, whole
+from opsbridge.rules.language.fields import CONFIG, Duration, Grace, Moment, Slug, Words, whole
 
 DEFAULT_START: Final = 1_767_614_400_000
 """2026-01-05T12:00:00Z, a Monday: what `at: 0s` means if a test does not say."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from opsbridge.documents import shown
-from opsbridge.rules.durations import written
+from opsbridge.rules.language.durations import written
 from opsbridge.rules.rule import Rule
 
 Raw = Mapping[str, object]

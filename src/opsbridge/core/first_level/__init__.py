@@ -1,0 +1,1 @@
+"""First level: alerts from events, one partition at a time: duplicates, pairs, what is withheld, what is derived."""

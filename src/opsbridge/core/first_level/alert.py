@@ -1,0 +1,125 @@
+"""One alert as the first level remembers it, and what the first level answers.
+
+Here is the form of what is saved and told; what happens to an alert is decided in `alerts.py` and `withholding.py`.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from opsbridge.core.decisions import (
+    ChangeOf,
+    Derived,
+    Expired,
+    Outcome,
+    Reminder,
+    Shadowed,
+    Suppressed,
+    Transition,
+    Withheld,
+)
+from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.trail import NEVER, Trail
+
+
+class Alert(msgspec.Struct, array_like=True, gc=False):
+    """What is remembered of one fingerprint. The order of the fields is the format of the changelog."""
+
+    ci: str
+    class_: str
+    known_ci: bool
+    severity: int
+    fired: int
+    """Event time of the newest firing report; NEVER while only resolutions have been heard."""
+    cleared: int
+    """Event time of the newest resolution, or NEVER."""
+    opened: int
+    """Event time of the first firing report of this occurrence."""
+    occurrence: int
+    count: int
+    """Reports of this occurrence, firing and resolved."""
+    event: str
+    """Id of the event that opened this occurrence."""
+    applied: int
+    """Position in the source of the newest report that has been applied."""
+    position: int = -1
+    """Of the newest transition told."""
+    trail: Trail | None = None
+    """What its gates need to know; None if it has none."""
+    grounds: tuple[str, ...] = ()
+    """Of the report that opened this occurrence: where its changes are heard must not depend on later reports."""
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Alert).decode
+
+_ESCAPE: Final = b"\x02"
+"""Keys of alerts are their fingerprints; this comes before one that begins with a byte that means something else."""
+
+
+def key_of(fingerprint: str) -> bytes:
+    """The key of the alert's state entry."""
+    key = fingerprint.encode()
+    return key if key >= b"\x03" else _ESCAPE + key
+
+
+def fingerprint_of(key: bytes) -> str:
+    """The alert whose state entry has that key."""
+    return key.removeprefix(_ESCAPE).decode()
+
+
+def new_alert(event: Event, place: int) -> Alert:
+    """An alert of which nothing has been heard but this."""
+    return Alert(event.ci, event.class_, event.known_ci, event.severity, NEVER, NEVER, NEVER, 0, 0, event.id, place)
+
+
+News = Expired | Suppressed | Derived | Shadowed | Reminder | Withheld
+
+
+class Heard(NamedTuple):
+    """What the first level answers."""
+
+    outcomes: list[Outcome]
+    """Of every event that is a report of an alert, derived ones too; what rules only observe has none."""
+    transitions: list[Transition]
+    """The alerts that changed."""
+    news: list[News]
+    """What was waited for in vain, withheld, let go, derived, or would have been."""
+    elsewhere: list[Event]
+    """Derived events, or observed copies of them, that belong to other partitions."""
+
+
+def transition(
+    change: ChangeOf,
+    fingerprint: str,
+    alert: Alert,
+    time: int,
+    now: int,
+    summary: str,
+    rule: str,
+    grounds: tuple[str, ...],
+    marks: tuple[Mark, ...],
+) -> Transition:
+    """The alert changed at that time; its position rises, also where one event or moment causes several."""
+    alert.position = max(alert.applied * 2, alert.position + 1)  # one event may cause several
+    if change == "opened":
+        alert.grounds = grounds
+    return Transition(
+        change,
+        fingerprint,
+        alert.ci,
+        alert.class_,
+        alert.severity,
+        time,
+        now,
+        alert.opened,
+        alert.occurrence,
+        alert.position,
+        alert.event,
+        alert.known_ci,
+        alert.count,
+        summary,
+        rule,
+        alert.grounds,
+        marks,
+    )

@@ -1,0 +1,160 @@
+"""May the opening of an alert be told now, and if not, until when? Asked for alerts that have gates.
+
+Hold, flapping and maintenance answer by event time only, from the alert's `Trail`. Nothing is told here but reminders
+of maintenance windows that end soon: `withholding.py` does what follows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
+from typing import Final
+
+from opsbridge.core.calendar import FOREVER
+from opsbridge.core.decisions import Reminder
+from opsbridge.core.event import Mark
+from opsbridge.core.first_level.trail import Answer, Trail
+from opsbridge.core.rulebook import Flapping, Gate, Hold, Maintenance
+
+_STEPS_LIMIT: Final = 64
+"""So many times one gate may take over from another; then they let go, whatever they say."""
+
+
+class Gates:
+    """The gates of a rule book, by rule id; those that an alert names and that are gone let go."""
+
+    __slots__ = ("_ends", "_gates")
+
+    def __init__(self, gates: Mapping[str, Gate]) -> None:
+        self._gates = gates
+        self._ends: dict[str, tuple[int, int]] = {}
+        """The window of each maintenance that was asked for last, from where it is known: a storm asks for one."""
+
+    def __bool__(self) -> bool:
+        return bool(self._gates)
+
+    def of(self, marks: Iterable[Mark]) -> tuple[str, ...]:
+        """The rules among these marks that are gates."""
+        return tuple(mark.rule for mark in marks if mark.rule in self._gates)
+
+    def flaps(self, trail: Trail) -> tuple[Flapping, ...]:
+        """The flapping rules of an alert, those in trial too."""
+        found = (self._gates.get(rule) for rule in trail.gates)
+        return tuple(gate for gate in found if isinstance(gate, Flapping))
+
+    def ask(self, trail: Trail, began: int) -> Answer:
+        """When the opening of a firing that began then may be told.
+
+        What one gate lets go, another may withhold: an alert that is held may come to count in a maintenance window.
+        """
+        gates = [gate for rule in trail.gates if (gate := self._gates.get(rule)) is not None and not gate.shadow]
+        at, opened, last = max(began, trail.asked), began, None
+        for _ in range(_STEPS_LIMIT):
+            until, gate = max(
+                ((self._until(gate, trail, began, at), gate) for gate in gates), default=(at, None), key=_time
+            )
+            if gate is None or until <= at:
+                break
+            at, last = until, gate
+            if isinstance(gate, Maintenance):
+                opened = until
+            if at >= FOREVER:
+                break
+        return Answer(at, opened, last)
+
+    def resume(self, trail: Trail, began: int, complete: int) -> None:
+        """After a restart: a gate that lets go earlier than it did before has changed, or is gone, just now.
+
+        Others are asked from now on, so that a window that was moved goes on.
+        """
+        if self.ask(trail, began).until < trail.due and trail.due > complete:
+            trail.asked = max(complete, began)
+            trail.due = self.ask(trail, began).until
+
+    def trials(self, trail: Trail, began: int) -> list[str]:
+        """The rules in trial that would withhold the opening of a firing that begins now."""
+        found = (self._gates.get(rule) for rule in trail.gates)
+        return [gate.rule for gate in found if gate and gate.shadow and self._until(gate, trail, began, began) > began]
+
+    def _until(self, gate: Gate, trail: Trail, began: int, at: int) -> int:
+        match gate:
+            case Hold():
+                return began + gate.for_ms
+            case Maintenance():
+                return self._window_end(gate, at)
+            case Flapping():
+                return self._calm(gate, trail, began)
+        raise TypeError(f"rule {gate.rule}: the first level does not know gates of type {type(gate).__name__}")
+
+    def _window_end(self, gate: Maintenance, at: int) -> int:
+        since, until = self._ends.get(gate.rule, (0, 0))
+        if since <= at < until:
+            return until
+        end = gate.windows.end(at)
+        if end is None:
+            return at
+        self._ends[gate.rule] = at, end
+        return end
+
+    def _calm(self, gate: Flapping, trail: Trail, began: int) -> int:
+        """When the changes within the rule's time will have fallen to its `leave`, if no more come."""
+        ahead = trail.ahead(began, self.flaps(trail))
+        if gate.rule not in ahead.flapping or len(ahead.changes) <= gate.leave:
+            return began
+        return ahead.changes[-gate.leave - 1] + gate.within
+
+
+def _time(answer: tuple[int, Gate | None]) -> int:
+    return answer[0]
+
+
+class Reminders:
+    """Tells of each maintenance window that operators want to be reminded of, once, a while before it ends."""
+
+    __slots__ = ("_begun", "_plan", "_rules")
+
+    def __init__(self, gates: Mapping[str, Gate], owns: Callable[[str], bool]) -> None:
+        self._rules = {
+            gate.rule: gate
+            for gate in gates.values()
+            if isinstance(gate, Maintenance) and gate.remind_ms and not gate.shadow and owns(gate.rule)
+        }
+        self._plan: list[tuple[int, str, int]] = []
+        """When, of which rule, and the end to be told of."""
+        self._begun = not self._rules
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been told what time it is."""
+        return self._begun
+
+    def due(self) -> int | None:
+        """When `advance` has something to do next, or None."""
+        return self._plan[0][0] if self._plan else None
+
+    def begin(self, now: int, *, again: bool = False) -> None:
+        """The first time that is known; with `again`, what was due by then has been told."""
+        self._begun = True
+        self._plan = []
+        for rule in self._rules:
+            self._look(rule, now)
+        while again and self._plan and self._plan[0][0] <= now:
+            _, rule, end = heappop(self._plan)
+            self._look(rule, end)
+
+    def advance(self, now: int) -> list[Reminder]:
+        """The reminders that are due."""
+        told = []
+        while self._plan and self._plan[0][0] <= now:
+            _, rule, end = heappop(self._plan)
+            if now < end:
+                told.append(Reminder(rule, end, now))
+            self._look(rule, end)
+        return told
+
+    def _look(self, rule: str, since: int) -> None:
+        """Plan the reminder of the window that is open then, or else of the next one."""
+        gate = self._rules[rule]
+        begin: int | None = since
+        if (end := gate.windows.end(since)) is None and (begin := gate.windows.start(since)) is not None:
+            end = gate.windows.end(begin)
+        if begin is not None and end is not None and end < FOREVER:
+            heappush(self._plan, (max(begin, end - gate.remind_ms), rule, end))

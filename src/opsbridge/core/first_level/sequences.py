@@ -1,0 +1,200 @@
+"""Sequences: events of all steps within a time span, in any order or in theirs, or with the last of them missing.
+
+Sigma's `temporal` and `temporal_ordered`, and what its extended conditions say as `A and not B`. Sigma leaves open
+whether one event may stand for several steps; here each step needs an event of its own, so that a rule never fires for
+one event that is described twice. Events of the same millisecond are in whatever order the sequence needs.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from opsbridge.core.first_level.watch import MAX_VALUES, NEVER, Kind, Sample, Sliding, Takes, Turn, Watch, remember
+from opsbridge.core.rulebook import Sequence
+
+Chain = list[tuple[int, int]]
+"""Per step, the latest beginning of a chain of events up to it, and its end; NOT_YET if there is none."""
+
+NOT_YET: Final = (NEVER, NEVER)
+
+AT_ONCE: Final = 64
+"""So many events of one millisecond and step are looked at in every order; more than there are steps tell no more."""
+
+
+def sequence(rule: Sequence) -> Kind:
+    """The kind that keeps watch for a sequence."""
+    return InOrder(rule) if rule.ordered or rule.missing else Together(rule)
+
+
+class Together(Sliding):
+    """All steps in any order."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, rule: Sequence) -> None:
+        super().__init__(rule.timespan, rule.resolve_after)
+        self._steps = rule.steps
+
+    def remember(self, samples: list[Sample], sample: Sample) -> bool:
+        """Of each step its newest events, as many as there are steps: the others take one less at most."""
+        return remember_some(samples, sample, self._steps)
+
+    def judge(self, window: list[Sample]) -> Mapping[str, float] | None:
+        """Met if every step has an event of its own."""
+        return {"count": self._steps} if own_events(window, range(self._steps)) else None
+
+
+class InOrder:
+    """Steps one after the other: fires with the last, or, if that is `missing`, when it does not come in time.
+
+    All steps (but the missing one) have to come within `timespan` of the first; the missing one within `timespan` of
+    the one before it. Of what is past, a chain per step is enough: among those that end, the one that began last.
+    An event that comes too late may go on from what was before it; what followed it is not looked at again.
+    """
+
+    __slots__ = ("_length", "_missing", "_resolve_after", "_steps", "_timespan", "takes")
+
+    def __init__(self, rule: Sequence) -> None:
+        self.takes: Takes = "events"
+        self._steps = rule.steps
+        self._missing = rule.missing
+        self._length = rule.steps - rule.missing
+        self._timespan = rule.timespan
+        self._resolve_after = rule.resolve_after
+
+    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+        """Fires, or owes the missing step, or is answered."""
+        samples, now = watch.samples, sample.time
+        if samples and now < samples[-1].time:
+            return self._late(watch, sample)
+        if not samples or now > samples[-1].time:
+            watch.chain = self._chain(watch.chain, samples)
+            samples.clear()
+        if not remember_some(samples, sample, max(self._steps, AT_ONCE)):
+            return None
+        closers = self._closers(watch)
+        if not self._missing:
+            return self._met(watch, now) if closers else None
+        answers = {known.tag for known in samples if known.part == self._length}
+        owed = any(not answers - {closer} for closer in closers)
+        return self._settle(watch, now, owes=owed, answered=bool(answers))
+
+    def _settle(self, watch: Watch, now: int, *, owes: bool, answered: bool) -> Turn | None:
+        """What is owed after the events of a time, and whether the answer ends an alert."""
+        over = max(now, watch.answered) if answered else watch.answered
+        watch.owed = [since for since in watch.owed if since >= over and since != now]
+        if owes and len(watch.owed) < MAX_VALUES:
+            watch.owed.append(now)
+            watch.owed.sort()
+        watch.answered = over
+        if not answered or watch.raised is None:
+            return None
+        watch.met = NEVER
+        return Turn(firing=False, time=max(now, watch.raised.time))
+
+    def _late(self, watch: Watch, sample: Sample) -> Turn | None:
+        now, step = sample.time, sample.part
+        if step == self._length:
+            return self._settle(watch, now, owes=False, answered=True)
+        begin = now if step == 0 else NEVER
+        if step and watch.chain and watch.chain[step - 1][1] < now:
+            begin = watch.chain[step - 1][0]
+        if begin < now - self._timespan or begin == NEVER:
+            return None
+        watch.chain = watch.chain or [NOT_YET] * self._length
+        watch.chain[step] = max(watch.chain[step], (begin, now))
+        if step < self._length - 1:
+            return None
+        if not self._missing:
+            return self._met(watch, now)
+        return self._settle(watch, now, owes=watch.answered < now, answered=False)
+
+    def _met(self, watch: Watch, now: int) -> Turn | None:
+        told = watch.raised is not None or (watch.met != NEVER and now <= watch.met + self._resolve_after)
+        watch.met = max(watch.met, now)
+        return None if told else Turn(firing=True, time=now, figures={"count": self._steps})
+
+    def _chain(self, chain: Chain, samples: list[Sample]) -> Chain:
+        """The chains after the events of one time."""
+        chain = chain or [NOT_YET] * self._length
+        if not samples:
+            return chain
+        now = samples[0].time
+        extended = list(chain)
+        present = {sample.part for sample in samples}
+        for step in range(self._length):
+            for first in range(step, -1, -1):  # the steps from `first` on have their events now
+                if first not in present:
+                    break
+                begin = now if first == 0 else chain[first - 1][0]
+                if not own_events(samples, range(first, step + 1)):
+                    break
+                if begin >= now - self._timespan and begin > extended[step][0]:
+                    extended[step] = begin, now
+        return extended
+
+    def _closers(self, watch: Watch) -> set[int]:
+        """The events of the newest time that can be the last of a chain."""
+        samples, last = watch.samples, self._length - 1
+        now = samples[0].time
+        closers = {sample.tag for sample in samples if sample.part == last}
+        if last == 0:
+            return closers
+        earliest = max(now - self._timespan, 0)
+        return {
+            closer
+            for closer in closers
+            if self._chain(watch.chain, [sample for sample in samples if sample.tag != closer])[last - 1][0] >= earliest
+        }
+
+    def due(self, watch: Watch) -> int | None:
+        """When the missing step is overdue, the alert resolved, or all chains have come to nothing."""
+        times = [watch.owed[0] + self._timespan] if watch.owed else []
+        if watch.raised is not None:
+            times.append(watch.met + self._resolve_after)
+        elif watch.samples:
+            times.append(watch.samples[-1].time + self._timespan)
+        return min(times, default=None)
+
+    def expire(self, watch: Watch, now: int) -> Turn | None:
+        """The first of these."""
+        if watch.owed and watch.owed[0] + self._timespan <= now:
+            del watch.owed[0]
+            return self._met(watch, now)
+        if watch.raised is not None:
+            return Turn(firing=False, time=max(now, watch.raised.time))
+        watch.samples.clear()
+        watch.chain.clear()
+        return None
+
+
+def remember_some(samples: list[Sample], sample: Sample, most: int) -> bool:
+    """Put a sample where it belongs and keep the newest `most` of its part; False if that changes nothing."""
+    if not remember(samples, sample):
+        return False
+    same = [known for known in samples if known.part == sample.part]
+    if len(same) <= most:
+        return True
+    samples.remove(same[0])
+    return same[0] is not sample
+
+
+def own_events(samples: list[Sample], steps: Iterable[int]) -> bool:
+    """Whether each of the steps can have an event of its own (a matching, found by augmenting paths)."""
+    by_step: dict[int, list[tuple[int, int]]] = {step: [] for step in steps}
+    for sample in samples:
+        if sample.part in by_step:
+            by_step[sample.part].append(sample[:2])
+    if not all(by_step.values()):
+        return False
+    taken: dict[tuple[int, int], int] = {}
+
+    def find(step: int, tried: set[tuple[int, int]]) -> bool:
+        for event in by_step[step]:
+            if event not in tried:
+                tried.add(event)
+                if event not in taken or find(taken[event], tried):
+                    taken[event] = step
+                    return True
+        return False
+
+    return all(find(step, set()) for step in by_step)

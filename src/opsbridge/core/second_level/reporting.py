@@ -1,0 +1,181 @@
+"""Reporting: turns a situation into the snapshot that others read, with its impact, candidates and reasons in words.
+
+Called by the second level when a situation is due to be told of. Members and affected CIs leave in slices, so that an
+incident is never capped and no record outgrows the broker's limit.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from opsbridge.core.decisions import Candidate, Impact, Moved, Root, Situation, SituationUpdate
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.impact import impacted, impacted_by
+from opsbridge.core.second_level.evidence import Evidence, Node
+from opsbridge.core.second_level.explanation import confidence, scores
+from opsbridge.core.second_level.situations import LiveSituation
+
+SLICE: Final = 200
+"""Members and CIs per record: about 50 kB, and within a record's usual limit of 1 MB with the longest legal names."""
+
+CANDIDATES: Final = 5
+"""How many candidates a snapshot names, the root among them."""
+
+NAMED_SERVICES: Final = 200
+"""How many services a snapshot names."""
+
+
+class Reporter:
+    """Tells of situations, and remembers in them what has been told."""
+
+    __slots__ = ("_evidence", "_failed", "_graph")
+
+    def __init__(self, graph: CIGraph, evidence: Evidence, failed: Callable[[Node], bool]) -> None:
+        """`failed` tells whether a CI is the root of an open situation."""
+        self._failed = failed
+        self._graph = graph
+        self._evidence = evidence
+
+    def updates(self, situation: LiveSituation, now: int) -> list[SituationUpdate]:
+        """The next version of the situation, told `now`, in as many records as its news needs."""
+        state = situation.state
+        if situation.nodes and not state.flapping and len(situation.nodes) * 4 >= state.scored * 5:
+            self.score(situation)
+        newest = [alert.member() for alert in situation.joined.values() if alert.held == alert.occurrence]
+        joined = (*state.past, *newest)
+        others = self._others(situation, now) if self._graph.grouped else []
+        moved = Moved(joined, tuple(state.left), *self._affected_moved(situation, others, now))
+        state.version += 1
+        state.touched = False
+        state.told, state.left, state.past = state.sequence, [], []
+        state.told_root, state.told_others = state.root, others
+        if situation.alerts:  # what has lost all of them ends as what it was
+            state.told_severity, state.told_class = situation.severity, _class_of_root(situation)
+        situation.joined = {}
+        return slices(self._snapshot(situation, self._impact(situation, others, now)), moved, now)
+
+    def score(self, situation: LiveSituation) -> None:
+        """Work out how well each candidate explains the situation's CIs, and the confidence in its root."""
+        state = situation.state
+        name = self._evidence.name
+        ranked = scores(self._evidence, list(situation.nodes))
+        root_score = next((score.ratio for score in ranked if score.node == situation.root), 0.0)
+        rivals = [score for score in ranked if score.node != situation.root][: CANDIDATES - 1]
+        state.confidence = round(confidence(root_score, [score.ratio for score in rivals]), 3)
+        state.candidates = [
+            Candidate(state.root, round(root_score, 3)),
+            *(Candidate(name(score.node), round(score.ratio, 3)) for score in rivals),
+        ]
+        state.scored = len(situation.nodes)
+
+    def _affected_moved(self, situation: LiveSituation, others: Sequence[str], now: int) -> tuple[tuple[str, ...], ...]:
+        """CIs joined, CIs left, services joined, services left: those affected now against those told of."""
+        state = situation.state
+        basis = state.root, tuple(others)
+        if (state.told_root, tuple(state.told_others)) == basis and not self._graph.service_times:
+            return (), (), (), ()
+        numbers = self._graph.numbers
+        told = numbers.get(state.told_root, state.told_root)
+        before = self._affected(told, state.told_others, state.told_at) if state.told_root else []
+        after = self._affected(situation.root, others, now)
+        were, are = set(before), set(after)
+        joined, left = [node for node in after if node not in were], [node for node in before if node not in are]
+        name, service = self._evidence.name, self._is_service
+        return (
+            tuple(map(name, joined)),
+            tuple(map(name, left)),
+            tuple(name(node) for node in joined if service(node)),
+            tuple(name(node) for node in left if service(node)),
+        )
+
+    def _affected(self, root: Node, others: Sequence[str], now: int) -> list[Node]:
+        """The root, and all that is lost with it: what needs it, and whose quorum it breaks with the other failures."""
+        if not isinstance(root, int):
+            return [root]
+        known = [number for other in others if (number := self._graph.numbers.get(other)) is not None]
+        lost = impacted_by(self._graph, root, known, now) if known else impacted(self._graph, [root], now)
+        return [root, *(number for number in lost.lost if number != root)]
+
+    def _others(self, situation: LiveSituation, now: int) -> list[str]:
+        """The roots of other open situations whose failure takes a quorum together with this one's."""
+        root, graph = situation.root, self._graph
+        if not isinstance(root, int):
+            return []
+        found: set[str] = set()
+        for number in impacted(graph, [root], now).degraded:
+            for group in graph.groups[number]:
+                for member, _ in group.members:
+                    found.update(graph.cis[other].id for other, _ in graph.reach(member) if self._failed(other))
+        return sorted(found - {situation.state.root})
+
+    def _is_service(self, node: Node) -> bool:
+        return isinstance(node, int) and self._graph.cis[node].service
+
+    def _impact(self, situation: LiveSituation, others: Sequence[str], now: int) -> Impact:
+        basis = situation.root, tuple(others)
+        known = situation.impact
+        if known is None or known[0] != basis or self._graph.service_times:
+            affected = self._affected(situation.root, others, now)
+            services = [self._graph.cis[node] for node in affected if isinstance(node, int) and self._is_service(node)]
+            services.sort(key=lambda ci: (99 if ci.tier is None else ci.tier, ci.id))
+            named = tuple(ci.id for ci in services[:NAMED_SERVICES])
+            known = situation.impact = basis, Impact(len(affected), len(services), named)
+        return known[1]
+
+    def _snapshot(self, situation: LiveSituation, impact: Impact) -> Situation:
+        state = situation.state
+        root = Root(state.root, state.told_class, state.told_class is None, state.confidence)
+        return Situation(
+            id=state.id,
+            version=state.version,
+            status=state.status,
+            severity=state.told_severity,
+            root=root,
+            candidates=tuple(state.candidates),
+            firing=situation.firing,
+            alerts=len(situation.alerts) + len(state.stayed),
+            impact=impact,
+            opened_ms=state.opened,
+            updated_ms=self._told_at(situation),
+            resolved_ms=state.resolved,
+            merged_into=state.merged_into,
+            because=tuple(_because(situation, root)),
+        )
+
+    def _told_at(self, situation: LiveSituation) -> int:
+        state = situation.state
+        return max(state.updated, state.resolved or 0)
+
+
+def _class_of_root(situation: LiveSituation) -> str | None:
+    """What the root said first; None if it is silent."""
+    own = min(situation.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
+    return own.class_ if own else None
+
+
+def _because(situation: LiveSituation, root: Root) -> list[str]:
+    state = situation.state
+    if state.merged_into is not None:
+        return [f"situation {state.merged_into} explains all its alerts"]
+    cis = len(situation.nodes) or state.scored
+    reasons = [
+        f"{root.ci} sent nothing itself; its failure is the best explanation of the alerts of {cis} CIs"
+        if root.silent
+        else f"{root.ci} sent {root.class_}; its failure explains the alerts of {cis} CIs"
+    ]
+    if len(state.candidates) > 1:
+        first, second = state.candidates[:2]
+        reasons.append(f"next best is {second.ci}, {first.score - second.score:.1f} nats behind")
+    reasons += [f"rule {rule} raised or classified alerts of it" for rule in state.rules]
+    return reasons
+
+
+def slices(situation: Situation, moved: Moved, now: int) -> list[SituationUpdate]:
+    """One version of a situation and what moved with it, told `now`, in records of at most SLICE of each."""
+    columns = [getattr(moved, field) for field in moved.__struct_fields__]
+    parts = -(-max(1, *map(len, columns)) // SLICE)
+    return [
+        SituationUpdate(
+            situation, part + 1, parts, Moved(*(column[part * SLICE : (part + 1) * SLICE] for column in columns)), now
+        )
+        for part in range(parts)
+    ]

@@ -1,0 +1,211 @@
+"""One rule of a file, from what is said to what it says: validated by its shape, its matches read, and built.
+
+Everything wrong with the rule goes to `complain` at its place below the rule; what is wrong with its fields hides what
+they would say about each other. The loader calls this for every rule.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from opsbridge.core.classes import Nature, Profile, Travel
+from opsbridge.documents import Nearest, from_validation, shown
+from opsbridge.documents.text import Loc
+from opsbridge.rules.correlation import ClassesMean, EdgesPass, join_by
+from opsbridge.rules.language.asking import Scope
+from opsbridge.rules.language.derived import build_heartbeat, build_sequence, build_threshold, build_trend
+from opsbridge.rules.language.draft import Built, Draft
+from opsbridge.rules.language.model import PATTERNS, known_fields, model_of, subjects
+from opsbridge.rules.language.shapes import (
+    FORMS,
+    ClassifyRule,
+    ClassRule,
+    DedupRule,
+    EdgeRule,
+    EnrichRule,
+    FilterRule,
+    FlappingRule,
+    HeartbeatRule,
+    HoldRule,
+    InhibitRule,
+    JoinRule,
+    Looked,
+    MaintenanceRule,
+    RespondRule,
+    RuleModel,
+    SequenceRule,
+    ThresholdRule,
+    TrendRule,
+)
+from opsbridge.rules.language.verdicts import build_classify, build_dedup, build_enrich, build_filter, build_respond
+from opsbridge.rules.language.withheld import build_flapping, build_hold, build_inhibit, build_maintenance
+from opsbridge.rules.matching.classes import any_of
+from opsbridge.rules.matching.conditions import Complain
+from opsbridge.rules.rule import Kind, Rule
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_KINDS: Final = get_args(Kind)
+_UNHEARD: Final = frozenset({"tests"})
+_FOR_PEOPLE: Final = frozenset({"title", "description", "tests"})
+"""What a rule says to people, and not about events."""
+
+
+@dataclass(slots=True)
+class _Counting:
+    """Hands complaints on, and counts them."""
+
+    complain: Complain
+    faults: int = 0
+
+    def __call__(self, loc: Loc, message: str, *, key: bool = False) -> None:
+        self.faults += 1
+        self.complain(loc, message, key=key)
+
+    def silent(self) -> bool:
+        """Whether there were none."""
+        return not self.faults
+
+
+def build_rule(
+    said: Mapping[str, object], tables: Mapping[str, dict[str, str]], path: str, line: int, complain: Complain
+) -> Rule | None:
+    """The rule; None if there were complaints."""
+    counted = _Counting(complain)
+    model = _shape(said, counted)
+    if model is None:
+        return None
+    for field, why in model.not_here.items():
+        if field in said:
+            counted((field,), why, key=True)
+    here = {field: value for field, value in said.items() if field not in model.not_here}
+    asked = {loc: scope.read(match, _below(loc, counted)) for loc, scope, match in _matches(model, here)}
+    valid = validated(model, here, counted)
+    if valid is None or not counted.silent():
+        return None
+    built = _built(valid, Draft(_key(valid), asked, tables, counted))
+    if not counted.silent():
+        return None
+    kind = cast("Kind", valid.kind)  # there is a shape for it
+    return Rule(
+        valid.id,
+        kind,
+        built.says,
+        built.asks,
+        getattr(valid, "shadow", False),
+        valid.title,
+        valid.description,
+        path,
+        line,
+        _text(valid, _used(valid, tables)),
+        built.expect,
+    )
+
+
+def _shape(said: Mapping[str, object], complain: Complain) -> type[RuleModel] | None:
+    kind = said.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        known = f"; known are {', '.join(_KINDS)}"
+        hint = (Nearest(_KINDS).hint(kind) if isinstance(kind, str) else "") or known
+        complain(("kind",), f"unknown kind {shown(kind)}{hint}" if "kind" in said else f"is required{known}")
+        return None
+    model = model_of(cast("Kind", kind), said)
+    if model is None:
+        *others, last = subjects(cast("Kind", kind))
+        complain((), f"says nothing to correlate by: {', '.join(others)} or {last}")
+    return model
+
+
+def _matches(model: type[RuleModel], said: Mapping[str, object]) -> Iterator[tuple[Loc, Scope, dict[str, object]]]:
+    """Every match of the rule that is a mapping, with its place."""
+    for field, scope in model.matches.items():
+        value = said.get(field)
+        if isinstance(value, dict):
+            yield (field,), scope, value
+        elif isinstance(value, list):
+            for index, step in enumerate(value):
+                if isinstance(step, dict) and isinstance(step.get("match"), dict):
+                    yield (field, index, "match"), scope, step["match"]
+
+
+def _below(where: Loc, complain: Complain) -> Complain:
+    def complain_below(loc: Loc, message: str, *, key: bool = False) -> None:
+        complain((*where, *loc), message, key=key)
+
+    return complain_below
+
+
+_KEY: Final = "[key]"
+"""What pydantic puts behind the place of a mapping's key that is wrong."""
+
+
+def validated(model: type[_Model], value: object, complain: Complain) -> _Model | None:
+    """What is said as the model has it; None if there were complaints."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as invalid:
+        for loc, key, message in from_validation(invalid, lambda loc: known_fields(model, loc), PATTERNS):
+            at_key = key or loc[-1:] == (_KEY,)
+            complain(tuple(step for step in loc if step not in FORMS and step != _KEY), message, key=at_key)
+        return None
+
+
+def _text(
+    valid: RuleModel, tables: Mapping[str, dict[str, str]], without: frozenset[str] = frozenset({"tests"})
+) -> str:
+    said = valid.model_dump(by_alias=True, exclude=set(without))
+    return json.dumps(said | ({"tables": tables} if tables else {}), sort_keys=True, separators=(",", ":"))
+
+
+def _used(valid: RuleModel, tables: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The tables that the rule looks things up in."""
+    if not isinstance(valid, EnrichRule):
+        return {}
+    named = [value.table for value in valid.set.values() if isinstance(value, Looked) and value.table is not None]
+    return {name: tables[name] for name in named}
+
+
+def _key(valid: RuleModel) -> str:
+    text = _text(valid, {}, _FOR_PEOPLE)
+    return f"{valid.id}@{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
+def _built(valid: RuleModel, draft: Draft) -> Built:
+    match valid:
+        case FilterRule():
+            return build_filter(valid, draft)
+        case ClassifyRule():
+            return build_classify(valid, draft)
+        case EnrichRule():
+            return build_enrich(valid, draft)
+        case DedupRule():
+            return build_dedup(valid, draft)
+        case HoldRule():
+            return build_hold(valid, draft)
+        case FlappingRule():
+            return build_flapping(valid, draft)
+        case HeartbeatRule():
+            return build_heartbeat(valid, draft)
+        case ThresholdRule():
+            return build_threshold(valid, draft)
+        case SequenceRule():
+            return build_sequence(valid, draft)
+        case TrendRule():
+            return build_trend(valid, draft)
+        case MaintenanceRule():
+            return build_maintenance(valid, draft)
+        case InhibitRule():
+            return build_inhibit(valid, draft)
+        case RespondRule():
+            return build_respond(valid, draft)
+        case ClassRule():
+            profile = Profile(Nature(valid.nature or "unknown"), Travel(valid.travels or "dependents"), valid.id)
+            return Built(ClassesMean(any_of(valid.classes), profile))
+        case EdgeRule():
+            return Built(EdgesPass(tuple(valid.edges), valid.strength))
+        case JoinRule():
+            return Built(join_by(valid.id, valid.join_by, valid.classes))
+    raise AssertionError(valid.kind)

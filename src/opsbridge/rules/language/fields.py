@@ -1,0 +1,160 @@
+"""What a single field of a rule may hold, as types for the models: durations, times, numbers, names, patterns.
+
+Each checks itself, complains in an operator's words, and says for editors what it is (JSON Schema). Used by `shapes`.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from opsbridge.documents import shown
+from opsbridge.rules.language.durations import DURATION, milliseconds, moment
+from opsbridge.rules.matching.conditions import Kind, field_kind, number, unknown_field
+
+CONFIG: Final = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+_SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
+
+_WORDS: Final = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"
+Words = Annotated[str, StringConstraints(pattern=_WORDS), WithJsonSchema({"type": "string", "minLength": 1})]
+"""Text without control characters and without blanks at its ends."""
+
+PATTERNS: Final = {
+    _SLUG: "lower-case words joined by -, such as drop-test-hosts",
+    _WORDS: "text without blanks around it and without control characters",
+}
+"""What the patterns above ask for, in words."""
+
+NAMED: Final = "x-named"
+"""In a schema: the definition (schema.py) that stands in this place."""
+
+_FIELD_SCHEMA: Final = {NAMED: "field"}
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """An error with this message, whatever characters it has."""
+    return PydanticCustomError("wrong", "{message}", {"message": message})
+
+
+def _said(read: Callable[[object], int]) -> BeforeValidator:
+    def check(said: object) -> int:
+        try:
+            return read(said)
+        except ValueError as refused:
+            raise wrong(str(refused)) from None
+
+    return BeforeValidator(check)
+
+
+_DURATION_SCHEMA: Final = {"type": "string", "pattern": DURATION, "examples": ["90s", "5m", "1h30m", "2d"]}
+Duration = Annotated[int, _said(milliseconds), WithJsonSchema(_DURATION_SCHEMA)]
+"""Milliseconds, above 0."""
+Grace = Annotated[int, _said(lambda said: milliseconds(said, zero=True)), WithJsonSchema(_DURATION_SCHEMA)]
+"""Milliseconds, or 0."""
+Moment = Annotated[int, _said(moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""Milliseconds since 1970."""
+
+
+def _finite(said: object) -> float:
+    found = number(said)
+    if found is None:
+        raise wrong(f"must be a number, not {shown(said)}")
+    return found
+
+
+Number = Annotated[float, BeforeValidator(_finite), WithJsonSchema({"type": "number"})]
+
+
+def whole(at_least: int, at_most: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    """What makes an int a whole number between these."""
+
+    def check(said: object) -> int:
+        if isinstance(said, bool) or not isinstance(said, int) or not at_least <= said <= at_most:
+            raise wrong(f"must be a whole number from {at_least} to {at_most}, not {shown(said)}")
+        return said
+
+    return BeforeValidator(check), WithJsonSchema({"type": "integer", "minimum": at_least, "maximum": at_most})
+
+
+def _probable(said: object) -> float:
+    found = number(said)
+    if found is None or not 0 < found <= 1:
+        raise wrong(f"must be a number above 0 and at most 1, not {shown(said)}")
+    return found
+
+
+Probability = Annotated[
+    float,
+    BeforeValidator(_probable),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
+
+
+_Many = TypeVar("_Many", bound=Collection[object])
+
+
+def entries(at_least: int, what: str, at_most: int = 1000) -> AfterValidator:
+    """What makes a list or mapping have so many entries, called `what`."""
+
+    def check(said: _Many) -> _Many:
+        if not at_least <= len(said) <= at_most:
+            raise wrong(f"must have {at_least} to {at_most} {what}, not {len(said)}")
+        return said
+
+    return AfterValidator(check)
+
+
+def _known(name: str) -> str:
+    if field_kind(name) is None:
+        raise wrong(unknown_field(name))
+    return name
+
+
+def _holds_text(name: str) -> str:
+    kind = field_kind(_known(name))
+    if kind not in (Kind.TEXT, Kind.LABEL):
+        raise wrong(f"joins by text; this field is {kind.value if kind else 'unknown'}")
+    return name
+
+
+FieldName = Annotated[str, AfterValidator(_known), WithJsonSchema(_FIELD_SCHEMA)]
+TextField = Annotated[str, AfterValidator(_holds_text), WithJsonSchema(_FIELD_SCHEMA)]
+
+
+def _each_once(listed: list[str]) -> list[str]:
+    twice = next((name for name in listed if listed.count(name) > 1), None)
+    if twice is not None:
+        raise wrong(f"names {twice} twice")
+    return listed
+
+
+def _not_empty(listed: list[str]) -> list[str]:
+    if not listed:
+        raise wrong("is an empty list, which nothing matches")
+    return listed
+
+
+def _some(listed: list[str]) -> list[str]:
+    if not listed:
+        raise wrong("is an empty list; name at least one field")
+    return listed
+
+
+AnyFields = Annotated[list[FieldName], AfterValidator(_each_once)]
+FieldNames = Annotated[list[FieldName], AfterValidator(_some), AfterValidator(_each_once)]
+Names = Annotated[list[str], AfterValidator(_not_empty)]
+
+
+def _pattern(said: str) -> str:
+    if not any(char.isalnum() or char in "*?" for char in said):
+        raise wrong(f"must have a letter, a digit or a * to match, not {shown(said)}")
+    return said
+
+
+Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], AfterValidator(_not_empty)]
+
+Matching = Annotated[dict[str, object], WithJsonSchema({"type": "object"})]
+"""Conditions as a file says them; the loader reads them (`conditions.parse_match`)."""

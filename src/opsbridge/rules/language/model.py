@@ -1,0 +1,100 @@
+"""The rule file format: which shapes each kind of rule has (`shapes`), and what a document says around them.
+
+A `correlate` rule has one of three shapes, told apart by what it speaks of. The loader and the schema for editors are
+the callers.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, Literal, get_args
+
+from pydantic import BaseModel
+
+from opsbridge.documents.text import Loc
+from opsbridge.documents.weekly import WINDOWS, WINDOWS_IN_WORDS
+from opsbridge.rules.language import fields
+from opsbridge.rules.language.fields import Slug
+from opsbridge.rules.language.shapes import (
+    ClassifyRule,
+    ClassRule,
+    DedupRule,
+    EdgeRule,
+    EnrichRule,
+    FilterRule,
+    FlappingRule,
+    HeartbeatRule,
+    HoldRule,
+    InhibitRule,
+    JoinRule,
+    MaintenanceRule,
+    RespondRule,
+    RuleModel,
+    SequenceRule,
+    ThresholdRule,
+    TrendRule,
+)
+from opsbridge.rules.rule import Kind
+
+PATTERNS: Final = {**fields.PATTERNS, WINDOWS: WINDOWS_IN_WORDS}
+"""What the patterns of the models ask for, in words."""
+
+MODELS: Final[dict[Kind, tuple[type[RuleModel], ...]]] = {
+    "filter": (FilterRule,),
+    "classify": (ClassifyRule,),
+    "enrich": (EnrichRule,),
+    "dedup": (DedupRule,),
+    "hold": (HoldRule,),
+    "flapping": (FlappingRule,),
+    "heartbeat": (HeartbeatRule,),
+    "threshold": (ThresholdRule,),
+    "sequence": (SequenceRule,),
+    "trend": (TrendRule,),
+    "maintenance": (MaintenanceRule,),
+    "inhibit": (InhibitRule,),
+    "correlate": (EdgeRule, JoinRule, ClassRule),
+    "respond": (RespondRule,),
+}
+"""The shapes of each kind of rule."""
+
+
+def model_of(kind: Kind, said: Mapping[str, object]) -> type[RuleModel] | None:
+    """The model of a rule of this kind: the first whose subject the rule names; None if it names none."""
+    return next((model for model in MODELS[kind] if not model.subject or model.subject in said), None)
+
+
+def subjects(kind: Kind) -> list[str]:
+    """The fields of which a rule of this kind needs one."""
+    return [model.subject for model in MODELS[kind] if model.subject]
+
+
+class RuleDocument(BaseModel):
+    """One document of a rule file; each rule is validated by the model of its kind."""
+
+    model_config = fields.CONFIG
+
+    version: Literal[1]
+    """The version of this language."""
+    rules: list[dict[str, object]]
+    """Rules; their order decides which matches first."""
+    tables: dict[Slug, dict[str, str]] = {}
+    """What `enrich` rules of this file look up: name of the table, key, value."""
+
+
+def field_names(model: type[BaseModel]) -> list[str]:
+    """The fields as a file says them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def known_fields(model: type[BaseModel], loc: Loc) -> Collection[str]:
+    """What a mapping at this place below a value of the model may say."""
+    for step in loc:
+        if isinstance(step, str):
+            held = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+            model = next(_models(held.get(step)), model)
+    return field_names(model)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
