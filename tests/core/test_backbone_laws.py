@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from campus import build_sites
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from timetable import START, Scenario, gathered
 
@@ -84,6 +84,7 @@ def test_decisions_do_not_depend_on_how_the_input_is_cut(seed: int, sizes: list[
 
 @LAW
 @given(st.integers(0, 2**40), randoms, st.sampled_from((0.05, 0.3, 1.0)))
+@example(629866, random.Random(0), 0.3)  # saved between two ticks, with news to be told and its closing long due
 def test_restored_at_any_step_it_goes_on_as_if_nothing_had_happened(
     seed: int, chance: random.Random, often: float
 ) -> None:

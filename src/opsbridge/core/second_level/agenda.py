@@ -79,7 +79,12 @@ class Agenda:
 
     def wait(self, situation: LiveSituation) -> None:
         """Look at the situation when time alone changes something about it."""
-        deadline = max(self._deadline(situation.state), tick(self._memory.clock.now) + TICK_MS)
+        state = situation.state
+        told = self.reportable(state) if state.touched or not state.version else NEVER
+        self._look_at(situation, min(told, self._ends(state)))
+
+    def _look_at(self, situation: LiveSituation, time: int) -> None:
+        deadline = max(time, tick(self._memory.clock.now) + TICK_MS)
         if deadline < situation.awaited:
             situation.awaited = deadline
             heappush(self._deadlines, (deadline, situation.state.id))
@@ -90,8 +95,8 @@ class Agenda:
         if situation.alerts and state.status == ("resolved" if situation.firing else "open"):
             state.cleared = max(state.cleared, *(alert.cleared for alert in situation.alerts.values()))
             self.touch(situation)
-        self.wait(situation)
-        if state.touched:
+        self._look_at(situation, self._ends(state))
+        if state.touched:  # whether it is to be told of shows at the next tick, as if it had been touched just now
             self._touched[state.id] = None
 
     def report(self, reporter: Reporter) -> Iterator[SituationUpdate]:
@@ -117,13 +122,9 @@ class Agenda:
 
     # when
 
-    def _deadline(self, state: SituationState) -> int:
-        """When time alone changes something about an open or resolved situation next; far off if never."""
-        return min(
-            self.reportable(state) if state.touched or not state.version else NEVER,
-            self.settles(state) if state.recent else NEVER,
-            self.closes(state),
-        )
+    def _ends(self, state: SituationState) -> int:
+        """When time alone settles or closes an open or resolved situation; far off if never."""
+        return min(self.settles(state) if state.recent else NEVER, self.closes(state))
 
     def settles(self, state: SituationState) -> int:
         """From when on the situation's alerts no longer count as evidence."""
