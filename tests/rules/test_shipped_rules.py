@@ -1,4 +1,4 @@
-"""The shipped rules: what a newcomer would try, and near misses; and the tests that they carry themselves."""
+"""The shipped rules: what a newcomer would try, and near misses; they carry most of their tests themselves."""
 
 from pathlib import Path
 
