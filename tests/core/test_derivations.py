@@ -21,9 +21,9 @@ from deriving import (
 
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
+from opsbridge.core.first_level.derivations import LATENESS_MS, MAX_WAITING, Derivations
+from opsbridge.core.first_level.detector import MAX_VALUES
 from opsbridge.core.first_level.thresholds import percentile
-from opsbridge.core.first_level.watch import MAX_VALUES
 
 PAIR = event_count(2, "1m")
 
@@ -275,7 +275,8 @@ def test_what_a_rule_raised_that_is_gone_is_resolved_and_forgotten() -> None:
     desk.restart(changed)
     assert len(desk.rules) == 2
     assert desk.rules.due() == 0
-    assert dict(desk.rules.dump()) == desk.saved, "a reload that follows at once knows of them, too"
+    saved = dict(desk.saved)
+    assert desk.save() == saved, "a reload that follows at once knows of them, too"
     desk.play("11s -")
     assert lines_of(desk.events[told:]) == ["6s ends a"]
     assert desk.save() == {}
@@ -332,6 +333,34 @@ def test_a_count_remembers_what_it_takes() -> None:
     desk.advance(START + span("10m"))
     (value,) = desk.save().values()
     assert value.count(b"[17900") == 3
+
+
+def test_what_waits_is_bounded_and_the_oldest_is_worked_on_early() -> None:
+    """Four events a millisecond: at the first that is one too many, the first millisecond's are counted at once."""
+    undisturbed, restarted = (Desk(event_count(3, "1m")) for _ in range(2))
+    for place in range(MAX_WAITING + 10):
+        event = marked(f"e{place}", START + place // 4, Mark("r@1", 0, "a"))
+        for desk in (undisturbed, restarted):
+            desk.hear(event, place)
+        if place == MAX_WAITING - 1:
+            undisturbed.advance(event.time)
+            assert undisturbed.events == []
+            restarted.restart()
+    for desk in (undisturbed, restarted):
+        desk.advance(START + MAX_WAITING // 4 + 2)
+        assert lines_of(desk.events) == ["0s fires a: 3 of 3"]
+        (value,) = desk.save().values()
+        assert MAX_WAITING - 4 < value.count(b'"e') <= MAX_WAITING
+        desk.hear(marked("late", START, Mark("r@1", 0, "a")), 2 * MAX_WAITING)
+    assert restarted.saved == undisturbed.saved
+
+
+def test_working_early_leaves_deadlines_in_their_order() -> None:
+    """The first alert ends before the next event is counted, though neither's time has come."""
+    desk = Desk(event_count(2, "1s")).play("0s a\n0s a")
+    for place in range(3, MAX_WAITING + 4):
+        desk.hear(marked(f"e{place}", START + 2_000 + (place > 4), Mark("r@1", 0, "a")), place)
+    assert lines_of(desk.later("0s").events) == ["0s fires a: 2 of 2", "1s ends a", "2s fires a: 2 of 2"]
 
 
 def test_values_are_bounded() -> None:

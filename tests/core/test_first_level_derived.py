@@ -69,14 +69,15 @@ def test_what_is_derived_goes_through_gates_and_over_a_restart() -> None:
         first = FirstLevel(rules, accept=held)
         told: list[tuple[str, int]] = []
         listed: list[str] = []
+        saved: dict[bytes, bytes | None] = {}
         for step in range(20):
             heard = first.advance([login(step, step)], step) if step < 3 else first.expire(START + step * 10 * S)
             told += [(change.change, change.time_ms - START) for change in heard.transitions]
             listed += [news.state for news in heard.news if isinstance(news, Suppressed)]
+            saved |= dict(first.changes())
             if step == restart:
-                saved = first.dump()
                 first = FirstLevel(rules, accept=held)
-                first.restore((key, value) for key, value in saved if value is not None)
+                first.restore((key, value) for key, value in saved.items() if value is not None)
         assert [change for change, _ in told] == ["opened", "resolved"], restart
         assert told[0][1] == 12 * S
         assert listed == ["withheld", "released"]

@@ -46,6 +46,7 @@ class Play:
         self.first = FirstLevel(Rulebook(gates={gate.rule: gate for gate in gates}))
         self._gates = [gate.rule for gate in gates]
         self._place = 0
+        self._saved: dict[bytes, bytes | None] = {}
         self.lines: list[str] = []
         self.outcomes: list[Outcome] = []
 
@@ -68,9 +69,9 @@ class Play:
 
     def reload(self, *gates: Gate) -> "Play":
         """Go on with other rules, as a worker does."""
-        old = self.first
+        self._saved |= dict(self.first.changes())
         self.first = FirstLevel(Rulebook(gates={gate.rule: gate for gate in gates}))
-        self.first.restore((key, value) for key, value in old.dump() if value is not None)
+        self.first.restore((key, value) for key, value in self._saved.items() if value is not None)
         return self
 
     def _take(self, heard: Heard) -> None:
@@ -473,6 +474,6 @@ def test_keys_of_alerts_are_told_apart_from_other_state() -> None:
     names = ["\x00clock", "\x01rule", "\x02", "\x02\x02", "\x03", "k"]
     first.advance([Event(name, at("1s"), "db", "Down", 3, firing=True, fingerprint=name) for name in names], 0)
     again = FirstLevel()
-    again.restore((key, value) for key, value in first.dump() if value is not None)
+    again.restore((key, value) for key, value in first.changes() if value is not None)
     assert [again.opener(name) for name in names] == names
     assert len(again) == len(names)

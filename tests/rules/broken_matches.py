@@ -244,7 +244,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "edges as a text": (
         "{id: a, kind: correlate, edges: §calls, strength: 1}",
-        "edges: must be a list, not 'calls'",
+        "edges: must be a list, not 'calls'; say [calls]",
     ),
     "no edges": (
         "{id: a, kind: correlate, edges: §[], strength: 1}",

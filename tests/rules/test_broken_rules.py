@@ -1,15 +1,17 @@
 """Every message that rule files can be refused with, at its exact place, all of a file's at once.
 
-Here are files; rules that are broken by themselves are in `broken_matches`, `broken_verdicts` and `broken_derived`.
+Here are files; rules that are broken by themselves are in `broken_matches`, `broken_events`, `broken_withholding` and
+`broken_raising`.
 """
 
 import re
 from itertools import pairwise
 from pathlib import Path
 
-import broken_derived
+import broken_events
 import broken_matches
-import broken_verdicts
+import broken_raising
+import broken_withholding
 import pytest
 from broken_pieces import SAID, SHORT
 
@@ -39,7 +41,12 @@ def threshold(name: str, hears: str, raises: str) -> str:
 
 
 BROKEN: dict[str, tuple[str, list[str]]] = {
-    "not yaml": ("version: 1: 2\n", ["a.yaml:1:11: broken YAML: mapping values are not allowed in this context"]),
+    "not yaml": (
+        "version: 1: 2\n",
+        [
+            "a.yaml:1:11: broken YAML: mapping values are not allowed in this context; put quotes around text with a colon in it, or look at the indentation"
+        ],
+    ),
     "not a mapping": ("- id: x\n", ["a.yaml:1:1: must be a mapping, not a list"]),
     "no version, no rules": ("{}\n", ["a.yaml:1:1: rules: is required", "a.yaml:1:1: version: is required"]),
     "another version": ("version: 2\nrules: []\n", ["a.yaml:1:10: version: must be 1, not the number 2"]),
@@ -224,7 +231,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "one class that is no list": (
         TOP + "  - {id: a, kind: correlate, classes: disk_full, nature: cause}\n",
-        ["a.yaml:3:39: rule a: classes: must be a list, not 'disk_full'"],
+        ["a.yaml:3:39: rule a: classes: must be a list, not 'disk_full'; say [disk_full]"],
     ),
     "unknown nature and direction": (
         TOP + "  - {id: a, kind: correlate, classes: [x], nature: reason, travels: up}\n",
@@ -340,7 +347,8 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
 }
 
-RULES = {**broken_matches.CASES, **broken_verdicts.CASES, **broken_derived.CASES}
+TABLES = (broken_matches.CASES, broken_events.CASES, broken_withholding.CASES, broken_raising.CASES)
+RULES = {name: case for table in TABLES for name, case in table.items()}
 
 
 def spelled_out(text: str, pieces: dict[str, str]) -> str:
@@ -383,7 +391,7 @@ def test_a_broken_rule_is_refused_at_its_place(name: str) -> None:
 
 def test_there_are_many() -> None:
     assert len(BROKEN) + len(RULES) >= 300
-    assert len(RULES) == sum(map(len, (broken_matches.CASES, broken_verdicts.CASES, broken_derived.CASES)))
+    assert len(RULES) == sum(map(len, TABLES))
 
 
 def test_an_id_taken_in_another_file_is_refused() -> None:

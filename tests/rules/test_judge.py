@@ -437,7 +437,7 @@ def test_identities_of_the_same_fields_are_the_same_and_of_others_never() -> Non
 
 def test_tables_start_anew_rather_than_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "REMEMBERED", 4)
-    monkeypatch.setattr(questions, "REMEMBERED_ANSWERS", 4)
+    monkeypatch.setattr(questions, "REMEMBERED_CONCLUSIONS", 4)
     ask = book(
         drop("even", {"class": {"glob": "*[02468]"}}),
         *(hold(f"h{number}", {"ci": f"ci-{number}"}) for number in range(8)),

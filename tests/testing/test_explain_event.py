@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rule_files import rule_file
 
+from opsbridge.cli.rules_explain import text
 from opsbridge.core.decisions import Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, Event, Verdict
 from opsbridge.core.graph import CI, CIGraph, Edge
@@ -261,10 +262,17 @@ def test_of_a_maintenance_its_window_is_told_and_from_whom_it_is_inherited(
 
 
 def test_what_its_class_means_is_told_and_who_asks_no_event(tmp_path: Path) -> None:
-    explanation = told(tmp_path, "- {id: mine, kind: correlate, classes: [Down], nature: cause, travels: both}")
+    mine = "- {id: mine, kind: correlate, classes: [Down], nature: cause, travels: both}"
+    quiet = "- {id: quiet, kind: respond, match: {severity: info}, response: none}"
+    explanation = told(tmp_path, f"{mine}\n{quiet}")
     assert explanation.meaning.nature == "cause"
     assert (explanation.meaning.travels, explanation.meaning.rule) == ("both", "mine")
-    assert (explanation.not_asked, explanation.rules) == (1, ())
+    assert explanation.not_asked == {"correlate": ("mine",), "respond": ("quiet",)}
+    assert explanation.rules == ()
+    assert list(text(explanation, near=1))[-2:] == [
+        "1 rule of kind correlate, not asked of events: what the class means stands above",
+        "1 rule of kind respond, asked of situations: quiet",
+    ]
 
 
 def test_what_intake_refuses_is_no_event(tmp_path: Path) -> None:

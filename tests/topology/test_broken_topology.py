@@ -13,11 +13,17 @@ NAME = "a name: not empty, no blanks around it, no control characters"
 BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "not yaml": (
         {"a.yaml": "cis:\n  - id: [a\n"},
-        ["a.yaml:3:1: broken YAML: while parsing a flow sequence did not find expected ',' or ']'"],
+        [
+            "a.yaml:2:9: broken YAML: while parsing a flow sequence did not find expected ',' or ']'; "
+             "a [ that is opened here is not closed"
+        ],
     ),
     "tab": (
         {"a.yaml": "cis:\n\t- id: a\n"},
-        ["a.yaml:2:1: broken YAML: while scanning for the next token found character that cannot start any token"],
+        [
+            "a.yaml:2:1: broken YAML: while scanning for the next token found character that cannot start any token; "
+             "indent with spaces, and put quotes around text that starts with @, % or `"
+        ],
     ),
     "control character": (
         {"a.yaml": "cis:\n  - id: a\x01b\n"},
@@ -102,7 +108,7 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
             "a.yaml:3:11: cis[0].tier: must be a whole number, not the number 1.5",
             "a.yaml:4:16: cis[0].monitored: must be true or false, not 'no'",
             "a.yaml:5:14: cis[0].service: must be true or false, not the number 1",
-            "a.yaml:6:14: cis[0].aliases: must be a list, not 'b'",
+            "a.yaml:6:14: cis[0].aliases: must be a list, not 'b'; say [b]",
             "a.yaml:7:12: cis[0].owner: must be text, not a list",
         ],
     ),
@@ -183,7 +189,7 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
             "a.yaml:5:43: depends_on[2].undirected: must be true or false, not 'yes'",
             "a.yaml:6:5: depends_on[3].on: is required",
             "a.yaml:6:20: depends_on[3].to: unknown field; known are from, on, type, undirected",
-            "a.yaml:7:5: depends_on[4]: must be a list, not 'web-01'",
+            "a.yaml:7:5: depends_on[4]: must be a list, not 'web-01'; say [web-01]",
         ],
     ),
     "groups that are no groups": (
@@ -195,7 +201,7 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         [
             "a.yaml:4:19: cis[0].needs[0].at_leest: unknown field; did you mean 'at_least'?",
             "a.yaml:5:9: cis[0].needs[1].of: is required",
-            "a.yaml:6:14: cis[0].needs[2].of: must be a list, not 'b'",
+            "a.yaml:6:14: cis[0].needs[2].of: must be a list, not 'b'; say [b]",
             "a.yaml:7:15: cis[0].needs[3].of[0].ci: is required",
             "a.yaml:7:36: cis[0].needs[3].of[1].wait: unknown field; known are ci, weight",
             "a.yaml:7:46: cis[0].needs[3].of[2]: must be text, not the number 3; put it in quotes",

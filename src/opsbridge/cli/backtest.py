@@ -51,7 +51,10 @@ def backtest(
         list[Path] | None, typer.Option(metavar="PATH", help="The old rules; paths.rules if not given.")
     ] = None,
     against_topology: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="The old topology; paths.topology if not given.")
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="The old topology; paths.topology if not given, or if that is not there the new one."
+        ),
     ] = None,
     output: OutputFormat = Format.TABLE,
     config: ConfigFile = None,
@@ -72,7 +75,7 @@ def backtest(
 
     settings = settings_from(config, bootstrap_servers, sets)
     believed, domains = weights(settings), settings.correlation.domain_attribute
-    old_topology = against_topology or _existing(settings.paths.topology)
+    old_topology = against_topology or _existing(settings.paths.topology) or topology or []
     old_rules = against_rules or _existing(settings.paths.rules)
     old = prepared(old_topology, old_rules, believed, domains)
     new = prepared(topology or old_topology, rules or old_rules, believed, domains)

@@ -26,7 +26,6 @@ def group() -> None:
 
 app.command("test")(rules_test.run)
 app.command("explain")(rules_explain.explain)
-app.command("explain")(rules_explain.explain)
 app.command("fmt")(rules_fmt.fmt)
 
 

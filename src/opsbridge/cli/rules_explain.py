@@ -88,8 +88,14 @@ def text(told: "Explanation", *, near: int | None) -> Iterator[str]:
     far = len(told.rules) - len(shown)
     if far:
         yield f"{far} {'rules are' if far > 1 else 'rule is'} far from matching; --all shows all"
-    if told.not_asked:
-        yield f"{told.not_asked} of kinds correlate and respond, which ask no single event"
+    if correlate := told.not_asked["correlate"]:
+        yield f"{_rules(len(correlate))} of kind correlate, not asked of events: what the class means stands above"
+    if respond := told.not_asked["respond"]:
+        yield f"{_rules(len(respond))} of kind respond, asked of situations: {', '.join(respond)}"
+
+
+def _rules(count: int) -> str:
+    return f"{count} rule{'s' if count > 1 else ''}"
 
 
 def _event(told: "Explanation") -> Iterator[str]:

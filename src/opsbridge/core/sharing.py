@@ -18,19 +18,15 @@ def copies(event: Event, book: Rulebook) -> list[tuple[str, Event]]:
 
     An event that nobody would hear at its CI is not sent there.
     """
-    marks = event.marks
-    if not marks:
-        return [(event.ci, event)]
+    own: list[Mark] = []
     away: dict[str, list[Mark]] = {}
-    for mark in marks:
+    for mark in event.marks:
         rule = book.derivations.get(mark.rule)
-        if rule is not None and (home := rule.home(mark.group)) != event.ci:
-            away.setdefault(home, []).append(mark)
+        home = event.ci if rule is None else rule.home(mark.group)
+        (own if home == event.ci else away.setdefault(home, [])).append(mark)
     if not away:
         return [(event.ci, event)]
-    gone = {id(mark) for there in away.values() for mark in there}
-    own = tuple(mark for mark in marks if id(mark) not in gone)
-    found = [(event.ci, msgspec.structs.replace(event, marks=own))] if own or not event.observed else []
+    found = [(event.ci, msgspec.structs.replace(event, marks=tuple(own)))] if own or not event.observed else []
     return found + [
         (home, msgspec.structs.replace(event, marks=tuple(there), observed=True)) for home, there in away.items()
     ]

@@ -5,6 +5,7 @@ the rooms that validate files.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from opsbridge.documents.text import Loc
 
 _LONGEST_SHOWN: Final = 60
+_WORD: Final = re.compile(r"[\w.-]{1,40}")
 _MANY: Final = 2000
 
 
@@ -78,13 +80,25 @@ def _expected(what: str) -> Callable[[ErrorDetails], str]:
     return lambda error: f"must be {what}, not {shown(error['input'])}"
 
 
+def _number(error: ErrorDetails) -> str:
+    found = error["input"]
+    quotes = "; without quotes" if isinstance(found, str) and found.strip().lstrip("+-").isdecimal() else ""
+    return f"must be a whole number, not {shown(found)}{quotes}"
+
+
+def _list(error: ErrorDetails) -> str:
+    found = error["input"]
+    brackets = f"; say [{found}]" if isinstance(found, str) and _WORD.fullmatch(found) else ""
+    return f"must be a list, not {shown(found)}{brackets}"
+
+
 _WORDS: Final[dict[str, Callable[[ErrorDetails], str]]] = {
     "missing": lambda _: "is required",
     "string_type": _text,
     "string_unicode": lambda _: "must be text, not half of a surrogate pair",
-    "int_type": _expected("a whole number"),
+    "int_type": _number,
     "bool_type": _expected("true or false"),
-    "list_type": _expected("a list"),
+    "list_type": _list,
     "dict_type": _expected("a mapping"),
     "model_type": _expected("a mapping"),
     "model_attributes_type": _expected("a mapping"),

@@ -115,10 +115,30 @@ def _events(text: str) -> Iterator[Event]:
             *place, f"broken YAML: the control character 0x{broken.character:02x} is not allowed"
         ) from None
     except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        said = " ".join(filter(None, (broken.context, broken.problem)))
-        raise ParseError(line, column, f"broken YAML: {said}") from None
+        raise _explained(broken) from None
+
+
+_ADVICE: Final = {
+    "mapping values are not allowed": "put quotes around text with a colon in it, or look at the indentation",
+    "found a tab character": "indent with spaces",
+    "found character that cannot start any token": "indent with spaces, and put quotes around text that starts with @, % or `",
+    "while scanning a quoted scalar": "a quote that is opened here is not closed",
+    "while parsing a flow mapping": "a { that is opened here is not closed",
+    "while parsing a flow sequence": "a [ that is opened here is not closed",
+    "did not find expected key": "look at the indentation, and at quotes and commas before it",
+    "did not find expected '-' indicator": "look at the indentation: the entries of a list stand below each other",
+}
+"""By the beginning of what libyaml says: what it mostly means."""
+
+
+def _explained(broken: yaml.MarkedYAMLError) -> ParseError:
+    """What libyaml says, at the place where a human would look: what is not closed begins where it was opened."""
+    opened = str(broken.context).startswith(("while scanning a quoted", "while parsing a flow"))
+    mark = broken.context_mark if opened and broken.context_mark else broken.problem_mark
+    said = " ".join(filter(None, (broken.context, broken.problem)))
+    texts = filter(None, (broken.context if opened else broken.problem, broken.problem))
+    advice = next((f"; {_ADVICE[known]}" for text in texts for known in _ADVICE if text.startswith(known)), "")
+    return ParseError(*((mark.line + 1, mark.column + 1) if mark else (1, 1)), f"broken YAML: {said}{advice}")
 
 
 def _at(event: Event, message: str) -> ParseError:

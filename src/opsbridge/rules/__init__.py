@@ -1,4 +1,8 @@
-"""Rule files: what they may say, everything wrong with them at once, and one compiled rule set for the core."""
+"""Rule files: what they may say, everything wrong with them at once, and one compiled rule set for the core.
+
+`load` reads files by the `language` and makes each a `rule`; `compile` puts rules together: `prepare` and `judge` are
+what is asked of events (`matching` has the conditions), `correlation` and `defaults` what the second level is told.
+"""
 
 from opsbridge.rules.compile import RuleSet, compile_rules
 from opsbridge.rules.language.lint import lint

@@ -16,13 +16,12 @@ from opsbridge.core.event import Mark, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.impact import impacted
 from opsbridge.core.rulebook import Derivation, Gate, Heartbeat, Inhibition, Rulebook, no_verdict
-from opsbridge.rules.correlation import Correlation, Ground, put_together
+from opsbridge.rules.correlation import Correlate, Correlation, put_together
 from opsbridge.rules.defaults import with_defaults
-from opsbridge.rules.matching.conditions import Match
-from opsbridge.rules.matching.judge import DECIDING, Question, hearing, judgement, would
-from opsbridge.rules.matching.prepare import prepare_of
-from opsbridge.rules.matching.questions import Asked, compiled, matching_cis
+from opsbridge.rules.judge import DECIDING, Question, hearing, judgement, would
+from opsbridge.rules.matching.questions import Compiled, compiled, matching_cis
 from opsbridge.rules.matching.situations import answering
+from opsbridge.rules.prepare import prepare_of
 from opsbridge.rules.rule import Planned, Respond, Rule
 
 
@@ -39,8 +38,6 @@ class RuleSet:
     """The same for the same rules in the same order; comments and layout do not count."""
     source: str
     """All generated code; nothing that a rule file says is in it."""
-
-    # Until the last of those who ask for these asks the book.
 
 
 def compile_rules(rules: Iterable[Rule], graph: CIGraph | None = None) -> RuleSet:
@@ -80,18 +77,18 @@ def edge_strengths(rules: Iterable[Rule]) -> dict[str, float]:
 
 
 def _correlation(rules: Iterable[Rule]) -> Correlation:
-    return put_together(rule.says for rule in with_defaults(rules) if isinstance(rule.says, Ground))
+    return put_together(rule.says for rule in with_defaults(rules) if isinstance(rule.says, Correlate))
 
 
-def _judge(rules: Sequence[Rule], graph: CIGraph | None) -> Asked[Verdict | None] | None:
+def _judge(rules: Sequence[Rule], graph: CIGraph | None) -> Compiled[Verdict | None] | None:
     questions = [question for question in _asking(rules) if question.ask.firing]
     if not questions:
         return None
-    matches = [_whole_match(question) for question in questions]
+    matches = [question.rule.whole_match(question.ask) for question in questions]
     return compiled(matches, judgement(questions), "None", _taken_along(questions, graph))
 
 
-def _listen(rules: Sequence[Rule]) -> Asked[tuple[Mark, ...]] | None:
+def _listen(rules: Sequence[Rule]) -> Compiled[tuple[Mark, ...]] | None:
     questions = [question for question in _asking(rules) if question.ask.resolved]
     return compiled([question.ask.match for question in questions], hearing(questions), "()") if questions else None
 
@@ -99,12 +96,6 @@ def _listen(rules: Sequence[Rule]) -> Asked[tuple[Mark, ...]] | None:
 def _asking(rules: Sequence[Rule]) -> list[Question]:
     """The questions whose answers are verdicts and marks; what enriches and identifies is asked before."""
     return [Question(rule, ask) for rule in rules if rule.kind not in ("enrich", "dedup") for ask in rule.asks]
-
-
-def _whole_match(question: Question) -> Match:
-    """What a question asks, of the CI and of the event: two rooms of a maintenance window."""
-    says = question.rule.says
-    return says.cis | question.ask.match if isinstance(says, Planned) else question.ask.match
 
 
 def _taken_along(questions: Sequence[Question], graph: CIGraph | None) -> Mapping[CI, int]:

@@ -1,7 +1,7 @@
 """What `correlate` rules say, put together for the second level: profiles of classes, strengths of edges, joins.
 
 The first rule wins everywhere: for a class, the first with a pattern that fits; for an edge type, the first that names
-it. The loader makes the pieces, `compile_rules` puts them together, the shipped defaults last.
+it. `kinds.situations` makes the pieces, `compile_rules` has them put together, the shipped defaults last.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ class EdgesPass:
     strength: float
 
 
-Ground = ClassesMean | EdgesPass | Join
+Correlate = ClassesMean | EdgesPass | Join
 """What one rule says."""
 
 
@@ -50,22 +50,22 @@ def join_by(rule: str, field: str, classes: Iterable[str] | None) -> Join:
     return Join(rule, field, lambda class_: covers(words(class_)))
 
 
-def put_together(grounds: Iterable[Ground]) -> Correlation:
-    """The rules' grounds, in the order of the rules, as the second level asks for them."""
+def put_together(said: Iterable[Correlate]) -> Correlation:
+    """What the rules say, in the order of the rules, as the second level asks for them."""
     meanings: list[ClassesMean] = []
     strengths: dict[str, float] = {}
     joins: list[Join] = []
-    for ground in grounds:
-        match ground:
+    for each in said:
+        match each:
             case ClassesMean():
-                meanings.append(ground)
+                meanings.append(each)
             case EdgesPass():
-                strengths = dict.fromkeys(ground.types, ground.strength) | strengths
+                strengths = dict.fromkeys(each.types, each.strength) | strengths
             case Join():
-                joins.append(ground)
+                joins.append(each)
 
     def decide(class_: str) -> Profile:
-        said = words(class_)
-        return next((meaning.profile for meaning in meanings if meaning.covers(said)), UNKNOWN_CLASS)
+        named = words(class_)
+        return next((meaning.profile for meaning in meanings if meaning.covers(named)), UNKNOWN_CLASS)
 
     return Correlation(Profiles(decide), strengths, tuple(joins))

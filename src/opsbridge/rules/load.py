@@ -64,7 +64,7 @@ def load_rules(paths: Iterable[str | os.PathLike[str]]) -> RuleFiles:
     faults: list[Fault] = []
     documents = [document for document in documents if _can_be_read(document, faults)]
     said = [each for document in documents for each in _said_rules(document)]
-    lines = _lines([spot for spot, _ in said])
+    lines = lines_of(spot for spot, _ in said)
     rules: dict[str, Rule] = {}
     spots: dict[str, Spot] = {}
     for document in documents:
@@ -162,8 +162,8 @@ def _size(value: object, known: dict[int, int], depth: int) -> int:
     return known[id(value)]
 
 
-def _lines(spots: Iterable[Spot]) -> dict[Spot, int]:
-    """The line of each spot."""
+def lines_of(spots: Iterable[Spot]) -> dict[Spot, int]:
+    """The line of each spot, from 1; spots are missing if a file has changed since it was read."""
     numbered = {str(number): spot for number, spot in enumerate(spots)}
     findings = placed([Fault(spot, number, "") for number, spot in numbered.items()])
     return {numbered[finding.subject]: finding.line for finding in findings}

@@ -1,7 +1,7 @@
 """A rule as the loader hands it to the compiler: whom it asks for, and what it says.
 
-`load` makes these from files, `judge` compiles the questions into one function and `compile_rules` hands what is said
-to the core. Nothing here reads files or decides anything.
+`load` makes these from files; `compile_rules` puts the questions into functions and hands what is said to the core.
+Nothing here reads files or decides anything.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Literal
 
 from opsbridge.core.event import Verdict
 from opsbridge.core.rulebook import Answer, Derivation, Gate, Inhibition
-from opsbridge.rules.correlation import Ground
+from opsbridge.rules.correlation import Correlate
 from opsbridge.rules.matching.conditions import Match
 
 Kind = Literal[
@@ -110,7 +110,7 @@ class Respond:
     answer: Answer
 
 
-Says = Verdict | Keep | Enrich | Identify | Derivation | Gate | Planned | Inhibition | Ground | Respond
+Says = Verdict | Keep | Enrich | Identify | Derivation | Gate | Planned | Inhibition | Correlate | Respond
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +132,12 @@ class Rule:
     """The rule as canonical JSON, so that two loads can be compared."""
     expects: Match | None = None
     """Of a heartbeat: over `ci` and `ci.*`, the CIs that are watched from the beginning; None: those that are heard."""
+
+    @property
+    def mark(self) -> str:
+        """By which name its marks go: state that was kept for another version of a derivation is not its state."""
+        return self.says.key if isinstance(self.says, Derivation) else self.id
+
+    def whole_match(self, ask: Ask) -> Match:
+        """All that a question asks, of the CI and of the event: a maintenance window says it in two places."""
+        return self.says.cis | ask.match if isinstance(self.says, Planned) else ask.match

@@ -17,13 +17,13 @@ from opsbridge.core.decisions import Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, Event, Mark, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Intake, Report
-from opsbridge.core.rulebook import SOURCE, TARGET, Derivation, Gate, Inhibition, Maintenance, Rulebook
+from opsbridge.core.rulebook import SOURCE, TARGET, Gate, Inhibition, Maintenance, Rulebook
 from opsbridge.errors import OpsBridgeError
 from opsbridge.rules.compile import RuleSet
-from opsbridge.rules.matching.conditions import FIELDS, LABELS, Condition, Match, Value
-from opsbridge.rules.matching.prepare import prepare_of
-from opsbridge.rules.matching.reading import SEPARATOR, reader
-from opsbridge.rules.rule import Ask, Enrich, Planned, Rule
+from opsbridge.rules.matching.conditions import Condition, Match
+from opsbridge.rules.matching.reading import SEPARATOR, reader, value_of
+from opsbridge.rules.prepare import prepare_of
+from opsbridge.rules.rule import Ask, Enrich, Kind, Planned, Rule
 from opsbridge.testing.words import Raw, condition, effect, raw_of, said_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,7 +111,7 @@ class ClassMeaning:
 GOES_ON: Final = "goes on"
 """The outcome of an event that is correlated."""
 
-NOT_OF_EVENTS: Final = ("correlate", "respond")
+NOT_OF_EVENTS: Final[tuple[Kind, ...]] = ("correlate", "respond")
 """Kinds of rules that are asked of no event."""
 
 
@@ -141,8 +141,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "
     """By what it may be joined with alerts that no edge connects it with."""
     rules: tuple[RuleAnswer, ...]
     """Every rule that is asked of events, in order."""
-    not_asked: int
-    """Rules for correlation and situations, which are asked of no event."""
+    not_asked: dict[str, tuple[str, ...]]
+    """By kind, the rules for correlation and for situations, which are asked of no event."""
 
 
 def explain(report: Report, rule_set: RuleSet, graph: CIGraph) -> Explanation:
@@ -174,7 +174,7 @@ def explain(report: Report, rule_set: RuleSet, graph: CIGraph) -> Explanation:
         meaning=ClassMeaning(profile.nature.value, profile.travels.value, profile.rule),
         grounds=answer.grounds if isinstance(answer, Event) else (),
         rules=tuple(asking.answers()),
-        not_asked=sum(rule.kind in NOT_OF_EVENTS for rule in rule_set.rules),
+        not_asked={kind: tuple(rule.id for rule in rule_set.rules if rule.kind == kind) for kind in NOT_OF_EVENTS},
     )
 
 
@@ -198,15 +198,6 @@ def _marks(book: Rulebook, event: Event, ci: CI) -> tuple[Mark, ...]:
         return () if book.listen is None else book.listen(event, ci)
     verdict = book.judge(event, ci)
     return () if verdict is None else verdict.marks
-
-
-def value_of(field: str, event: Event, ci: CI) -> Value:
-    """What a field holds, as conditions want it."""
-    if field.startswith(LABELS):
-        return event.labels.get(field.removeprefix(LABELS))
-    owner, _, name = FIELDS[field][0].partition(".")
-    found: Value = getattr(event if owner == "event" else ci, name)
-    return found
 
 
 def _holds(match: Match, event: Event, ci: CI) -> bool:
@@ -279,10 +270,10 @@ class _Asking:
         event = self.came if isinstance(rule.says, Enrich) else self.prepared
         place, parts = _place(rule, ask)
         said = {field: asked for part in parts for field, asked in said_of(raw, part, ask.part).items()}
-        match = rule.says.cis | ask.match if isinstance(rule.says, Planned) else ask.match
-        tested = tuple(self._tested(field, test, said.get(field), event) for field, test in match.items())
+        asked = rule.whole_match(ask).items()
+        tested = tuple(self._tested(field, test, said.get(field), event) for field, test in asked)
         heard = ask.firing if event.firing else ask.resolved
-        mark = next((mark for mark in self.marks if mark.rule == _name(rule) and mark.part == ask.part), None)
+        mark = next((mark for mark in self.marks if mark.rule == rule.mark and mark.part == ask.part), None)
         return Answer(
             place=place,
             hears=", ".join(state for state, is_so in (("firing", ask.firing), ("resolved", ask.resolved)) if is_so),
@@ -345,11 +336,6 @@ class _Asking:
 
 _NAMED: Final = 5
 _PLACES: Final = {SOURCE: "source", TARGET: "target"}
-
-
-def _name(rule: Rule) -> str:
-    """By which name a rule's marks go."""
-    return rule.says.key if isinstance(rule.says, Derivation) else rule.id
 
 
 def _place(rule: Rule, ask: Ask) -> tuple[str, tuple[str, ...]]:

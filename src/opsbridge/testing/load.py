@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from opsbridge.core.decisions import Rejected
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
-from opsbridge.documents import Fault, Finding, Spot, dotted, from_validation, place
+from opsbridge.documents import Fault, Finding, Spot, dotted, from_validation
 from opsbridge.documents.text import Loc
 from opsbridge.rules import Rule, RuleError, RuleTests, load_rules
 from opsbridge.rules.compile import edge_strengths
 from opsbridge.rules.language.fields import PATTERNS
+from opsbridge.rules.load import lines_of, placed
 from opsbridge.sources.canonical import decode
 from opsbridge.testing.estate import estate
 from opsbridge.testing.timetable import Arrival, Timetable, known_fields
@@ -86,14 +87,14 @@ def load_tests(paths: Iterable[str | os.PathLike[str]]) -> Suites:
     ]
     for carried in files.tests:
         faults += _repeated_names(carried)
-    findings = [*files.findings, *place(faults)]
+    findings = [*files.findings, *placed(faults)]
     if any(finding.level == "error" for finding in findings):
         raise RuleError(findings)
-    lines = _lines([_at(carried, index) for carried, index, _ in read])
+    lines = lines_of(_at(carried, index) for carried, index, _ in read)
     tests: dict[str, list[RuleTest]] = {}
-    for line, (carried, _, test) in zip(lines, read, strict=True):
+    for carried, index, test in read:
         if test is not None:
-            path = carried.spot.document.path
+            path, line = carried.spot.document.path, lines.get(_at(carried, index), 0)
             timetable, reports, graph = test
             tests.setdefault(path, []).append(RuleTest(carried.rule, path, line, timetable, reports, graph))
     suites = tuple(Suite(path, tuple(own), tuple(tests.get(path, ()))) for path, own in rules.items())
@@ -177,10 +178,3 @@ def _payload(arrival: Arrival, name: str, time: int) -> bytes:
     said = arrival.model_dump(by_alias=True, exclude_none=True, exclude={"at", "every", "times"})
     moment = _EPOCH + timedelta(milliseconds=time)
     return msgspec.json.encode({**said, "id": name, "time": moment.isoformat()})
-
-
-def _lines(spots: list[Spot]) -> list[int]:
-    """The line that each spot is on."""
-    faults = [Fault(spot, str(number), "") for number, spot in enumerate(spots)]
-    lines = {int(finding.subject): finding.line for finding in place(faults)}
-    return [lines[number] for number in range(len(spots))]

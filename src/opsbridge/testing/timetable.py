@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_val
 from pydantic_core import PydanticCustomError
 
 from opsbridge.documents.text import Loc
-from opsbridge.rules.language.fields import CONFIG, Duration, Grace, Moment, Slug, Words, whole
+from opsbridge.rules.language.fields import CONFIG, Duration, Grace, Moment, Severity, Slug, Words, whole
 
 DEFAULT_START: Final = 1_767_614_400_000
 """2026-01-05T12:00:00Z, a Monday: what `at: 0s` means if a test does not say."""
@@ -20,7 +20,6 @@ _EARLIEST: Final = 946_684_800_000
 _LATEST: Final = 4_102_444_800_000
 """2000-01-01 and 2100-01-01: no event of a test is outside, as none is that a source may send."""
 
-Severity = Literal["info", "warning", "minor", "major", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _Times = Annotated[int, *whole(1, 10_000)]
 

@@ -61,15 +61,13 @@ def _bound(sign: str) -> Callable[[object], str]:
     return lambda said: f"{sign} {_value(said)}"
 
 
+_SIGNS: Final = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
+
 _OPERATORS: Final[dict[str, Callable[[object], str]]] = {
     "not": _negated,
     "glob": _pattern("is like"),
     "regex": _pattern("matches regex"),
-    "gte": _bound(">="),
-    "gt": _bound(">"),
-    "lte": _bound("<="),
-    "lt": _bound("<"),
-}
+} | {name: _bound(sign) for name, sign in _SIGNS.items()}
 
 
 def _listed(said: list[object]) -> str:
@@ -128,8 +126,7 @@ _MEASURES: Final = {
 
 def _threshold(raw: Raw, _part: int) -> str:
     bounds = _mapping(raw, "condition")
-    signs = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
-    asked = " and ".join(f"{sign} {bounds[name]:g}" for name, sign in signs.items() if bounds.get(name) is not None)
+    asked = " and ".join(f"{sign} {bounds[name]:g}" for name, sign in _SIGNS.items() if bounds.get(name) is not None)
     measure = _MEASURES[str(raw["type"])].format(field=bounds.get("field"), percentile=bounds.get("percentile") or 0)
     return f"counts it: {_raised(raw)} when {measure} within {_time(raw, 'timespan')} are {asked}"
 

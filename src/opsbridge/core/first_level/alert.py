@@ -1,8 +1,10 @@
 """One alert as the first level remembers it, and what the first level answers.
 
-Here is the form of what is saved and told; what happens to an alert is decided in `alerts.py` and `withholding.py`.
+Here is the form of what is saved and told; what happens to an alert is decided in `level.py`, and while a gate
+withholds it in `withholding.py`.
 """
 
+from collections.abc import Container
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,8 +20,8 @@ from opsbridge.core.decisions import (
     Transition,
     Withheld,
 )
-from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.trail import NEVER, Trail
+from opsbridge.core.event import Event
+from opsbridge.core.first_level.gate_state import Details, GateState
 
 
 class Alert(msgspec.Struct, array_like=True, gc=False):
@@ -44,7 +46,7 @@ class Alert(msgspec.Struct, array_like=True, gc=False):
     """Position in the source of the newest report that has been applied."""
     position: int = -1
     """Of the newest transition told."""
-    trail: Trail | None = None
+    gated: GateState | None = None
     """What its gates need to know; None if it has none."""
     grounds: tuple[str, ...] = ()
     """Of the report that opened this occurrence: where its changes are heard must not depend on later reports."""
@@ -68,11 +70,6 @@ def fingerprint_of(key: bytes) -> str:
     return key.removeprefix(_ESCAPE).decode()
 
 
-def new_alert(event: Event, place: int) -> Alert:
-    """An alert of which nothing has been heard but this."""
-    return Alert(event.ci, event.class_, event.known_ci, event.severity, NEVER, NEVER, NEVER, 0, 0, event.id, place)
-
-
 News = Expired | Suppressed | Derived | Shadowed | Reminder | Withheld
 
 
@@ -93,17 +90,20 @@ def transition(
     change: ChangeOf,
     fingerprint: str,
     alert: Alert,
+    report: Event | Details,
     time: int,
     now: int,
-    summary: str,
-    rule: str,
-    grounds: tuple[str, ...],
-    marks: tuple[Mark, ...],
+    inhibitions: Container[str],
 ) -> Transition:
-    """The alert changed at that time; its position rises, also where one event or moment causes several."""
-    alert.position = max(alert.applied * 2, alert.position + 1)  # one event may cause several
+    """The alert changed at that time, as `report` says; its position rises, also where one event causes several.
+
+    Of the report's marks those of inhibitions go on: no other rule is asked in the second level.
+    """
+    position, last = alert.applied * 2, alert.position
+    alert.position = position = position if position > last else last + 1
     if change == "opened":
-        alert.grounds = grounds
+        alert.grounds = report.grounds
+    marks = report.marks
     return Transition(
         change,
         fingerprint,
@@ -114,12 +114,12 @@ def transition(
         now,
         alert.opened,
         alert.occurrence,
-        alert.position,
+        position,
         alert.event,
         alert.known_ci,
         alert.count,
-        summary,
-        rule,
+        report.summary,
+        report.rule,
         alert.grounds,
-        marks,
+        tuple(mark for mark in marks if mark.rule in inhibitions) if marks else (),
     )

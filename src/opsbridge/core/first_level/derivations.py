@@ -1,10 +1,10 @@
 """Derivations: the rules that make alerts of several events, or of their absence, at work in one partition.
 
-Marked events are kept back until the watermark is `LATENESS_MS` past them and then worked on in order of time, as are
+Marked events wait until the watermark is `LATENESS_MS` past them and are then worked on in order of time, as are
 deadlines; so neither the order of arrival within the lateness nor the cuts of batches matter. At one time, rules that
-hear no derived alerts come first, then those that hear theirs: a chain of rules is worked through at once. What a rule
-counts is the business of thresholds.py, sequences.py, heartbeats.py and trends.py; the first level (alerts.py) calls
-this and takes the derived events in like any others.
+hear no derived alerts come first, then those that hear theirs: a chain of rules is worked through at once. When a group
+fires is for its detector to say (thresholds.py, sequences.py, heartbeats.py, trends.py); the first level (level.py)
+calls this and takes the derived events in like any others.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,22 +13,33 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.derived import Teller, resolution
-from opsbridge.core.first_level.heartbeats import Pulse
+from opsbridge.core.first_level.derived import EventTemplate, resolution
+from opsbridge.core.first_level.detector import (
+    NEVER,
+    AlertChange,
+    Detector,
+    GroupState,
+    Sample,
+    counts,
+    tag_of,
+    value_of,
+)
+from opsbridge.core.first_level.heartbeats import MissedHeartbeat
 from opsbridge.core.first_level.sequences import sequence
 from opsbridge.core.first_level.thresholds import threshold
-from opsbridge.core.first_level.trends import Line
-from opsbridge.core.first_level.watch import NEVER, Kind, Sample, Turn, Watch, counts, tag_of, value_of
+from opsbridge.core.first_level.trends import LinearTrend
 from opsbridge.core.rulebook import Derivation, Heartbeat, Rulebook, Sequence, Threshold, Trend
 from opsbridge.core.state import Change
 
 LATENESS_MS: Final = 5_000
 """So far behind the newest one an event may come and still count in its place."""
 
-FAR: Final = 1 << 62
-"""A time that does not come."""
+MAX_WAITING: Final = 5_000
+"""So many events of one group wait, a thousand a second. Of more, the oldest are worked on early; what comes for an
+earlier time after that is late. What a group remembers is saved as one record, which brokers limit to a megabyte."""
 
 PREFIX: Final = b"\x01"
 """Begins the keys of this state, as nothing else in the first level's does."""
@@ -49,42 +60,42 @@ NOTHING: Final = Produced([], [])
 class _Rule:
     """A rule at work."""
 
-    __slots__ = ("depth", "key", "kind", "rule", "teller")
+    __slots__ = ("depth", "detector", "key", "rule", "template")
 
     def __init__(self, rule: Derivation) -> None:
         self.rule = rule
         self.key = rule.key
         self.depth = rule.depth
-        self.kind = _kind(rule)
-        self.teller = Teller(rule)
+        self.detector = _detector(rule)
+        self.template = EventTemplate(rule)
 
 
 class _Group:
-    """A watch, and when it wants to be looked at: the earliest entries that stand in the agenda for it."""
+    """A group, and when it wants to be looked at: the earliest entries that stand in the agenda for it."""
 
-    __slots__ = ("deadline", "id", "name", "next_event", "rule", "watch")
+    __slots__ = ("deadline", "id", "name", "next_event", "rule", "state")
 
-    def __init__(self, rule: _Rule, name: str, watch: Watch) -> None:
+    def __init__(self, rule: _Rule, name: str, state: GroupState) -> None:
         self.id = rule.key, name
         self.rule = rule
         self.name = name
-        self.watch = watch
-        self.next_event = FAR
-        self.deadline = FAR
+        self.state = state
+        self.next_event = FOREVER
+        self.deadline = FOREVER
 
 
-def _kind(rule: Derivation) -> Kind:
+def _detector(rule: Derivation) -> Detector:
     match rule:
         case Threshold():
             return threshold(rule)
         case Sequence():
             return sequence(rule)
         case Heartbeat():
-            return Pulse(rule)
+            return MissedHeartbeat(rule)
         case Trend():
-            return Line(rule)
+            return LinearTrend(rule)
         case _:
-            raise TypeError(f"{rule.rule}: nobody keeps watch for a {type(rule).__name__}")
+            raise TypeError(f"{rule.rule}: no detector for a {type(rule).__name__}")
 
 
 class Derivations:
@@ -130,7 +141,7 @@ class Derivations:
         ]
         self._events: list[Event] = []
         self._news: list[Derived | Shadowed | Withheld] = []
-        self._next = 0 if self._expected else FAR
+        self._next = 0 if self._expected else FOREVER
         """The `now` at which `advance` has something to do next."""
 
     def __len__(self) -> int:
@@ -146,11 +157,13 @@ class Derivations:
         heard = []
         for mark in event.marks:
             group = self._group(mark)
-            if group is not None and group.watch.applied < place:
+            if group is not None and group.state.applied < place:
                 self._wait(group, event, mark)
                 heard.append(group)
         for group in heard:
-            group.watch.applied = place
+            group.state.applied = place
+            while len(group.state.waiting) > MAX_WAITING:
+                self._hurry(group)
         if event.time <= self.now - LATENESS_MS:
             self._work()
 
@@ -163,40 +176,40 @@ class Derivations:
         if self._expected and now > 0:
             self._expect()
         if self._gone:
-            self._let_go()
+            self._resolve_gone()
         self._work()
         produced = Produced(self._events, self._news)
         self._events, self._news = [], []
         self._plan()
         return produced
 
-    def due(self) -> int | None:
-        """The watermark at which `advance` has something to do next, or None."""
-        return self._next if self._next != FAR else None
+    def due(self) -> int:
+        """The watermark at which `advance` has something to do next; FOREVER if it has not."""
+        return self._next
 
     def _group(self, mark: Mark) -> _Group | None:
         """The group that a mark speaks to, if it is kept here and the mark counts; one that names no CI does not."""
         rule = self._rules.get(mark.rule)
-        if rule is None or not counts(rule.kind.takes, mark):
+        if rule is None or not counts(rule.detector.takes, mark):
             return None
         group = self._groups.get((mark.rule, mark.group))
         if group is None and rule.rule.about(mark.group) and self._owns(rule.rule.home(mark.group)):
-            group = self._add(rule, mark.group, Watch(shadow=rule.rule.shadow))
+            group = self._add(rule, mark.group, GroupState(shadow=rule.rule.shadow))
         return group
 
-    def _add(self, rule: _Rule, name: str, watch: Watch) -> _Group:
-        group = self._groups[rule.key, name] = _Group(rule, name, watch)
+    def _add(self, rule: _Rule, name: str, state: GroupState) -> _Group:
+        group = self._groups[rule.key, name] = _Group(rule, name, state)
         return group
 
     def _wait(self, group: _Group, event: Event, mark: Mark) -> None:
-        heappush(group.watch.waiting, (event.time, event.id, mark.part, value_of(group.rule.kind.takes, mark)))
+        heappush(group.state.waiting, (event.time, event.id, mark.part, value_of(group.rule.detector.takes, mark)))
         self._dirty[group.id] = None
         self._arm_event(group)
 
     def _arm_event(self, group: _Group) -> None:
         """See to it that the agenda names the group at its next event."""
-        if group.watch.waiting and group.watch.waiting[0][0] < group.next_event:
-            group.next_event = group.watch.waiting[0][0]
+        if group.state.waiting and group.state.waiting[0][0] < group.next_event:
+            group.next_event = group.state.waiting[0][0]
             self._put(group, group.next_event)
 
     def _arm_deadline(self, group: _Group, due: int | None) -> None:
@@ -213,7 +226,7 @@ class Derivations:
         if self._events or self._news or self._gone or self._expected:
             self._next = 0
         else:
-            self._next = self._agenda[0][0] + LATENESS_MS if self._agenda else FAR
+            self._next = self._agenda[0][0] + LATENESS_MS if self._agenda else FOREVER
 
     def _work(self) -> None:
         """Let everything happen that the lateness leaves behind, in order."""
@@ -222,42 +235,49 @@ class Derivations:
             time, _, key, name = heappop(agenda)
             group = self._groups.get((key, name))
             if group is not None:
-                self._happen(group, time)
+                self._work_on(group, time)
         self._plan()
 
-    def _happen(self, group: _Group, time: int) -> None:
+    def _hurry(self, group: _Group) -> None:
+        """Work on the oldest events of a group, and on the deadlines before them, though others may still come."""
+        oldest = group.state.waiting[0][0]
+        self._work_on(group, oldest - 1)
+        self._work_on(group, oldest)
+        self._plan()
+
+    def _work_on(self, group: _Group, time: int) -> None:
         """Work on a group's events up to this time, then on its deadline: an event of the last moment still counts."""
         if group.next_event == time:
-            group.next_event = FAR
+            group.next_event = FOREVER
         if group.deadline == time:
-            group.deadline = FAR
-        watch, kind = group.watch, group.rule.kind
-        waiting = watch.waiting
+            group.deadline = FOREVER
+        state, detector = group.state, group.rule.detector
+        waiting = state.waiting
         while waiting and waiting[0][0] <= time:
             at, event, part, value = heappop(waiting)
             self._dirty[group.id] = None
-            self._turn(group, kind.hear(watch, Sample(at, tag_of(event), part, value)))
-        while (due := kind.due(watch)) is not None and due <= time:
+            self._raise_or_resolve(group, detector.hear(state, Sample(at, tag_of(event), part, value)))
+        while (due := detector.due(state)) is not None and due <= time:
             self._dirty[group.id] = None
-            self._turn(group, kind.expire(watch, due))
-        if due is None and not waiting and watch.raised is None:
+            self._raise_or_resolve(group, detector.expire(state, due))
+        if due is None and not waiting and state.raised is None:
             self._dirty[group.id] = None
             del self._groups[group.id]
         else:
             self._arm_event(group)
             self._arm_deadline(group, due)
 
-    def _turn(self, group: _Group, turn: Turn | None) -> None:
-        if turn is None:
+    def _raise_or_resolve(self, group: _Group, change: AlertChange | None) -> None:
+        if change is None:
             return
-        watch = group.watch
-        if turn.firing:
-            event = watch.raised = group.rule.teller.event(group.name, turn)
-        elif watch.raised is not None:
-            event, watch.raised = resolution(watch.raised, turn.time), None
+        state = group.state
+        if change.firing:
+            event = state.raised = group.rule.template.event(group.name, change)
+        elif state.raised is not None:
+            event, state.raised = resolution(state.raised, change.time), None
         else:
             return
-        self._tell(event, shadow=watch.shadow)
+        self._tell(event, shadow=state.shadow)
 
     def _tell(self, event: Event, *, shadow: bool) -> None:
         """Let a derived event be judged, and heard by the rules that hear it."""
@@ -288,18 +308,18 @@ class Derivations:
         """The silence of the expected begins now, unless something is known of them."""
         for rule, name in self._expected:
             if (rule.key, name) not in self._groups and self._owns(name):
-                group = self._add(rule, name, Watch(shadow=rule.rule.shadow, met=self.now))
+                group = self._add(rule, name, GroupState(shadow=rule.rule.shadow, met=self.now))
                 self._dirty[group.id] = None
-                self._arm_deadline(group, rule.kind.due(group.watch))
+                self._arm_deadline(group, rule.detector.due(group.state))
         self._expected = []
 
-    def _let_go(self) -> None:
+    def _resolve_gone(self) -> None:
         """Resolve what rules raised that are gone; nothing is resolved before it was raised."""
         for key, value in sorted(self._gone.items()):
-            watch = _decode(value)
-            if watch.raised is not None:
-                over = max(watch.raised.time, self.now - LATENESS_MS)
-                self._tell(resolution(watch.raised, over), shadow=watch.shadow)
+            state = _decode(value)
+            if state.raised is not None:
+                over = max(state.raised.time, self.now - LATENESS_MS)
+                self._tell(resolution(state.raised, over), shadow=state.shadow)
             self._ended.append(key)
         self._gone = {}
 
@@ -314,7 +334,7 @@ class Derivations:
         changed: list[Change] = []
         for key in sorted(self._dirty, key=self._deeper_first):
             group = self._groups.get(key)
-            changed.append((_state_key(key), None if group is None else _encode(group.watch)))
+            changed.append((_state_key(key), None if group is None else _encode(group.state)))
         changed += [(key, None) for key in self._ended]
         self._dirty.clear()
         self._ended.clear()
@@ -322,11 +342,6 @@ class Derivations:
 
     def _deeper_first(self, key: tuple[str, str]) -> int:
         return -self._rules[key[0]].depth
-
-    def dump(self) -> list[Change]:
-        """All state entries."""
-        kept: list[Change] = [(_state_key(group.id), _encode(group.watch)) for group in self._groups.values()]
-        return kept + list(self._gone.items())
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back from all pairs that were saved; for a new instance, before anything else."""
@@ -336,18 +351,18 @@ class Derivations:
             if rule is None:
                 self._gone[key] = value
                 continue
-            watch = _decode(value)
-            if _expected_no_more(rule.rule, name, watch):
+            state = _decode(value)
+            if _expected_no_more(rule.rule, name, state):
                 self._gone[key] = value
             else:
-                group = self._add(rule, name, watch)
+                group = self._add(rule, name, state)
                 self._arm_event(group)
-                self._arm_deadline(group, rule.kind.due(watch))
+                self._arm_deadline(group, rule.detector.due(state))
         self._plan()
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Watch).decode
+_decode = msgspec.json.Decoder(GroupState).decode
 
 
 def _state_key(group: tuple[str, str]) -> bytes:
@@ -359,7 +374,7 @@ def _group_of(key: bytes) -> tuple[str, str]:
     return rule, name
 
 
-def _expected_no_more(rule: Derivation, name: str, watch: Watch) -> bool:
-    """Whether a CI is watched only because it was expected, and no longer is."""
-    never_heard = watch.answered == NEVER and not watch.waiting
+def _expected_no_more(rule: Derivation, name: str, state: GroupState) -> bool:
+    """Whether a CI was only ever expected, and no longer is."""
+    never_heard = state.answered == NEVER and not state.waiting
     return isinstance(rule, Heartbeat) and never_heard and name not in rule.expected

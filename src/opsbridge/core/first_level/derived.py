@@ -1,7 +1,7 @@
-"""Derived events: what a rule's turn looks like as an event, so that it goes the way of every other event.
+"""Derived events: what a change of a rule's alert looks like as an event, so that it goes the way of every other one.
 
-All of it follows from rule, group, time and state, so that a repetition after a restart is the same event. A summary
-is text with names in braces that stand for plain values: nothing in it is evaluated.
+All of it follows from rule, group, time and change, so that a repetition after a restart is the same event. A summary
+is text with names in braces that stand for plain values: nothing in it is evaluated. derivations.py calls this.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.event import Event
-from opsbridge.core.first_level.watch import Turn
+from opsbridge.core.first_level.detector import AlertChange
 from opsbridge.core.rulebook import Derivation
 
 SOURCE: Final = "opsbridge"
@@ -21,8 +21,8 @@ _LABEL: Final = "labels."
 _BETWEEN: Final = "\x1f"
 
 
-class Teller:
-    """Makes the events of one rule."""
+class EventTemplate:
+    """The events of one rule, but for what group and time put in."""
 
     __slots__ = ("_labels", "_rule", "_summary")
 
@@ -33,16 +33,16 @@ class Teller:
             (at, name.removeprefix(_LABEL)) for at, name in enumerate(rule.group_by) if name.startswith(_LABEL)
         ]
 
-    def event(self, group: str, turn: Turn) -> Event:
+    def event(self, group: str, change: AlertChange) -> Event:
         """The event with which the alert opens."""
         rule, raises = self._rule, self._rule.raises
         values = group.split(_BETWEEN, len(rule.group_by) - 1) if rule.group_by else []
         ci = raises.ci or values[raises.ci_at]
         names = dict(zip(rule.group_by, values, strict=False)) | {"ci": ci}
-        names |= {name: figure(value) for name, value in turn.figures.items()}
+        names |= {name: figure(value) for name, value in change.figures.items()}
         return Event(
-            id=derived_id(rule.rule, group, turn.time, firing=True),
-            time=turn.time,
+            id=derived_id(rule.rule, group, change.time, firing=True),
+            time=change.time,
             ci=ci,
             class_=raises.class_,
             severity=raises.severity,

@@ -1,7 +1,7 @@
 """May the opening of an alert be told now, and if not, until when? Asked for alerts that have gates.
 
-Hold, flapping and maintenance answer by event time only, from the alert's `Trail`. Nothing is told here but reminders
-of maintenance windows that end soon: `withholding.py` does what follows.
+Hold, flapping and maintenance answer by event time only, from the alert's `GateState`; what follows from the answer is
+for withholding.py to do. Reminders of maintenance windows that end soon, for level.py to tell, are planned here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Final
 from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import Reminder
 from opsbridge.core.event import Mark
-from opsbridge.core.first_level.trail import Answer, Trail
+from opsbridge.core.first_level.gate_state import GateState, Release
 from opsbridge.core.rulebook import Flapping, Gate, Hold, Maintenance
 
 _STEPS_LIMIT: Final = 64
@@ -35,21 +35,21 @@ class Gates:
         """The rules among these marks that are gates."""
         return tuple(mark.rule for mark in marks if mark.rule in self._gates)
 
-    def flaps(self, trail: Trail) -> tuple[Flapping, ...]:
+    def flaps(self, gated: GateState) -> tuple[Flapping, ...]:
         """The flapping rules of an alert, those in trial too."""
-        found = (self._gates.get(rule) for rule in trail.gates)
+        found = (self._gates.get(rule) for rule in gated.gates)
         return tuple(gate for gate in found if isinstance(gate, Flapping))
 
-    def ask(self, trail: Trail, began: int) -> Answer:
+    def ask(self, gated: GateState, began: int) -> Release:
         """When the opening of a firing that began then may be told.
 
         What one gate lets go, another may withhold: an alert that is held may come to count in a maintenance window.
         """
-        gates = [gate for rule in trail.gates if (gate := self._gates.get(rule)) is not None and not gate.shadow]
-        at, opened, last = max(began, trail.asked), began, None
+        gates = [gate for rule in gated.gates if (gate := self._gates.get(rule)) is not None and not gate.shadow]
+        at, opened, last = max(began, gated.asked), began, None
         for _ in range(_STEPS_LIMIT):
             until, gate = max(
-                ((self._until(gate, trail, began, at), gate) for gate in gates), default=(at, None), key=_time
+                ((self._until(gate, gated, began, at), gate) for gate in gates), default=(at, None), key=_time
             )
             if gate is None or until <= at:
                 break
@@ -58,30 +58,30 @@ class Gates:
                 opened = until
             if at >= FOREVER:
                 break
-        return Answer(at, opened, last)
+        return Release(at, opened, last)
 
-    def resume(self, trail: Trail, began: int, complete: int) -> None:
+    def resume(self, gated: GateState, began: int, complete: int) -> None:
         """After a restart: a gate that lets go earlier than it did before has changed, or is gone, just now.
 
         Others are asked from now on, so that a window that was moved goes on.
         """
-        if self.ask(trail, began).until < trail.due and trail.due > complete:
-            trail.asked = max(complete, began)
-            trail.due = self.ask(trail, began).until
+        if self.ask(gated, began).until < gated.due and gated.due > complete:
+            gated.asked = max(complete, began)
+            gated.due = self.ask(gated, began).until
 
-    def trials(self, trail: Trail, began: int) -> list[str]:
+    def trials(self, gated: GateState, began: int) -> list[str]:
         """The rules in trial that would withhold the opening of a firing that begins now."""
-        found = (self._gates.get(rule) for rule in trail.gates)
-        return [gate.rule for gate in found if gate and gate.shadow and self._until(gate, trail, began, began) > began]
+        found = (self._gates.get(rule) for rule in gated.gates)
+        return [gate.rule for gate in found if gate and gate.shadow and self._until(gate, gated, began, began) > began]
 
-    def _until(self, gate: Gate, trail: Trail, began: int, at: int) -> int:
+    def _until(self, gate: Gate, gated: GateState, began: int, at: int) -> int:
         match gate:
             case Hold():
                 return began + gate.for_ms
             case Maintenance():
                 return self._window_end(gate, at)
             case Flapping():
-                return self._calm(gate, trail, began)
+                return self._calm(gate, gated, began)
         raise TypeError(f"rule {gate.rule}: the first level does not know gates of type {type(gate).__name__}")
 
     def _window_end(self, gate: Maintenance, at: int) -> int:
@@ -94,9 +94,9 @@ class Gates:
         self._ends[gate.rule] = at, end
         return end
 
-    def _calm(self, gate: Flapping, trail: Trail, began: int) -> int:
+    def _calm(self, gate: Flapping, gated: GateState, began: int) -> int:
         """When the changes within the rule's time will have fallen to its `leave`, if no more come."""
-        ahead = trail.ahead(began, self.flaps(trail))
+        ahead = gated.ahead(began, self.flaps(gated))
         if gate.rule not in ahead.flapping or len(ahead.changes) <= gate.leave:
             return began
         return ahead.changes[-gate.leave - 1] + gate.within
@@ -109,7 +109,7 @@ def _time(answer: tuple[int, Gate | None]) -> int:
 class Reminders:
     """Tells of each maintenance window that operators want to be reminded of, once, a while before it ends."""
 
-    __slots__ = ("_begun", "_plan", "_rules")
+    __slots__ = ("_plan", "_rules", "begun")
 
     def __init__(self, gates: Mapping[str, Gate], owns: Callable[[str], bool]) -> None:
         self._rules = {
@@ -119,20 +119,18 @@ class Reminders:
         }
         self._plan: list[tuple[int, str, int]] = []
         """When, of which rule, and the end to be told of."""
-        self._begun = not self._rules
+        self.begun = not self._rules
+        """Whether it has been told what time it is, or need not be."""
 
-    @property
-    def begun(self) -> bool:
-        """Whether it has been told what time it is."""
-        return self._begun
-
-    def due(self) -> int | None:
-        """When `advance` has something to do next, or None."""
-        return self._plan[0][0] if self._plan else None
+    def due(self) -> int:
+        """When `advance` has something to do next, FOREVER if it has not; 0: it has to be told the time first."""
+        if not self.begun:
+            return 0
+        return self._plan[0][0] if self._plan else FOREVER
 
     def begin(self, now: int, *, again: bool = False) -> None:
         """The first time that is known; with `again`, what was due by then has been told."""
-        self._begun = True
+        self.begun = True
         self._plan = []
         for rule in self._rules:
             self._look(rule, now)

@@ -4,12 +4,12 @@ A group is watched from its first event on; a CI that is expected, from the part
 long as the rule is there: what once had a pulse and has none is the very thing to be told.
 """
 
-from opsbridge.core.first_level.watch import NEVER, Sample, Takes, Turn, Watch
+from opsbridge.core.first_level.detector import NEVER, AlertChange, GroupState, Sample, Takes
 from opsbridge.core.rulebook import Heartbeat
 
 
-class Pulse:
-    """One heartbeat rule."""
+class MissedHeartbeat:
+    """A group has been silent for longer than the rule allows."""
 
     __slots__ = ("_overdue_after", "takes")
 
@@ -17,18 +17,18 @@ class Pulse:
         self.takes: Takes = "events"
         self._overdue_after = rule.overdue_after
 
-    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
         """The silence is over. An event too late, from within the silence, ends it and lets a new one begin there."""
-        watch.answered = max(watch.answered, sample.time)
-        if sample.time <= watch.met:
+        state.answered = max(state.answered, sample.time)
+        if sample.time <= state.met:
             return None
-        watch.met = sample.time
-        return Turn(firing=False, time=max(sample.time, watch.raised.time)) if watch.raised is not None else None
+        state.met = sample.time
+        return AlertChange(firing=False, time=max(sample.time, state.raised.time)) if state.raised is not None else None
 
-    def due(self, watch: Watch) -> int | None:
+    def due(self, state: GroupState) -> int | None:
         """When the silence has lasted too long."""
-        return watch.met + self._overdue_after if watch.raised is None and watch.met != NEVER else None
+        return state.met + self._overdue_after if state.raised is None and state.met != NEVER else None
 
-    def expire(self, watch: Watch, now: int) -> Turn | None:  # noqa: ARG002 - as every kind
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:  # noqa: ARG002 - as every detector
         """It has."""
-        return Turn(firing=True, time=now)
+        return AlertChange(firing=True, time=now)

@@ -2,8 +2,9 @@
 
 An alert fires while its newest firing report is younger than its newest resolution, so the order of arrival does not
 matter: both are maxima. Only changes of state go on to the second level, and the opening of an alert only when no rule
-withholds it (withholding.py). Events that rules derive (derivations.py) are reports like any other. One instance
-per partition; its state leaves as (key, value) pairs after every batch and comes back through `restore`.
+withholds it (withholding.py). Events that rules derive (derivations.py) are reports like any other. What belongs
+together is not decided here. The pipeline and the stream's first level call this, one instance per partition; its
+state leaves as (key, value) pairs after every batch and comes back through `restore`.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,14 +14,14 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.calendar import FOREVER
-from opsbridge.core.decisions import ChangeOf, Discrepancy, Expired, Outcome, Transition, Withheld
+from opsbridge.core.decisions import Discrepancy, Expired, Outcome, Transition, Withheld
 from opsbridge.core.event import Event
-from opsbridge.core.first_level.alert import Alert, decode, encode, fingerprint_of, key_of, new_alert, transition
+from opsbridge.core.first_level.alert import Alert, decode, encode, fingerprint_of, key_of, transition
 from opsbridge.core.first_level.alert import Heard as Heard
 from opsbridge.core.first_level.derivations import Derivations
+from opsbridge.core.first_level.gate_state import NEVER
 from opsbridge.core.first_level.gates import Reminders
-from opsbridge.core.first_level.trail import NEVER
-from opsbridge.core.first_level.withholding import Withholding, inhibiting
+from opsbridge.core.first_level.withholding import Withholding
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.sharing import copies
 from opsbridge.core.state import Change as Change
@@ -66,9 +67,11 @@ class FirstLevel:
         "_deadlines",
         "_derivations",
         "_dirty",
+        "_inhibitions",
         "_next",
         "_owns",
         "_place",
+        "_reminded",
         "_reminders",
         "_withholding",
         "now",
@@ -83,6 +86,7 @@ class FirstLevel:
     ) -> None:
         self.now = 0
         self._book = book
+        self._inhibitions = book.inhibitions
         self._owns = owns
         self._withholding = Withholding(book)
         self._derivations = Derivations(book, accept, owns)
@@ -94,6 +98,8 @@ class FirstLevel:
         """The alerts with a deadline, one each: a flapping alert must not pile them up."""
         self._place = 0
         """Of the newest event heard."""
+        self._reminded = False
+        """Whether the time has to be saved, though no state may have changed: no reminder is told twice."""
         self._next = self._soonest()
         """When something is due; FOREVER if nothing is."""
 
@@ -124,13 +130,15 @@ class FirstLevel:
                     continue
             alert = find(fingerprint)
             if alert is None:
-                alert = alerts[fingerprint] = new_alert(event, place)
+                alert = alerts[fingerprint] = Alert(
+                    event.ci, event.class_, event.known_ci, event.severity, NEVER, NEVER, NEVER, 0, 0, event.id, place
+                )
             elif place <= alert.applied:
                 answer(Outcome.REPEATED)
                 continue
             alert.applied = place
             dirty[fingerprint] = None
-            if alert.trail is not None or marks:
+            if marks or alert.gated is not None:
                 answer(self._marked(alert, event, heard))
             elif not event.firing:
                 answer(self._resolved(alert, event, transitions))
@@ -150,7 +158,7 @@ class FirstLevel:
         return (self._firing if event.firing else self._resolved)(alert, event, transitions)
 
     def _firing(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
-        time = event.time
+        fingerprint, time = event.fingerprint, event.time
         alert.count += 1
         if alert.fired > alert.cleared:
             newer = time > alert.fired
@@ -165,7 +173,7 @@ class FirstLevel:
             ):
                 return Outcome.DUPLICATE
             alert.severity = event.severity
-            transitions.append(self._reported("escalated", alert, event))
+            transitions.append(transition("escalated", fingerprint, alert, event, time, self.now, self._inhibitions))
             return Outcome.ESCALATED
         first = alert.fired == NEVER
         if time > alert.fired:
@@ -178,28 +186,30 @@ class FirstLevel:
         alert.occurrence += 1
         if not first:
             alert.count = 1
-        transitions.append(self._reported("opened", alert, event))
+        now, inhibitions = self.now, self._inhibitions
+        transitions.append(transition("opened", fingerprint, alert, event, time, now, inhibitions))
         if time <= alert.cleared:  # its resolution came first, and no longer waits
-            transitions.append(self._reported("resolved", alert, event))
-            self._await(event.fingerprint, alert)
+            transitions.append(transition("resolved", fingerprint, alert, event, alert.cleared, now, inhibitions))
+            self._await(fingerprint, alert)
         return Outcome.OPENED
 
     def _renewed(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
-        alert.fired = alert.opened = event.time
+        fingerprint, time = event.fingerprint, event.time
+        alert.fired = alert.opened = time
         alert.severity, alert.event = event.severity, event.id
         alert.occurrence += 1
         alert.count = 1
-        transitions.append(self._reported("renewed", alert, event))
+        transitions.append(transition("renewed", fingerprint, alert, event, time, self.now, self._inhibitions))
         return Outcome.RENEWED
 
     def _resolved(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
-        time = event.time
+        fingerprint, time = event.fingerprint, event.time
         alert.count += 1
         was_firing = alert.fired > alert.cleared
         if time > alert.cleared:
             alert.cleared = time
             if alert.fired <= time:
-                self._await(event.fingerprint, alert)
+                self._await(fingerprint, alert)
         if alert.fired == NEVER:
             self._withholding.wait(alert, event)
             return Outcome.WAITING
@@ -207,26 +217,21 @@ class FirstLevel:
             return Outcome.DUPLICATE
         if alert.fired > alert.cleared:
             return Outcome.LATE
-        transitions.append(self._reported("resolved", alert, event))
-        return Outcome.RESOLVED
-
-    def _reported(self, change: ChangeOf, alert: Alert, event: Event) -> Transition:
-        time = max(alert.cleared, event.time) if change == "resolved" else event.time
-        marks = inhibiting(event.marks, self._book.inhibitions)
-        return transition(
-            change, event.fingerprint, alert, time, self.now, event.summary, event.rule, event.grounds, marks
+        transitions.append(
+            transition("resolved", fingerprint, alert, event, alert.cleared, self.now, self._inhibitions)
         )
+        return Outcome.RESOLVED
 
     def _marked(self, alert: Alert, event: Event, heard: Heard) -> Outcome:
         """A report of an alert that may have gates."""
         withholding = self._withholding
-        trail = withholding.trail(alert, event)
-        if trail is None:
+        gated = withholding.gated(alert, event)
+        if gated is None:
             return self._plain(alert, event, heard.transitions)
-        outcome = withholding.hear(alert, trail, event, self.now, heard)
+        outcome = withholding.hear(alert, gated, event, self.now, heard)
         if outcome is None:
             outcome = self._plain(alert, event, heard.transitions)
-            withholding.told(alert, trail, event, outcome, heard)
+            withholding.told(alert, gated, event, outcome, heard)
         elif alert.fired <= alert.cleared:
             self._await(event.fingerprint, alert)
         self._next = min(self._next, withholding.due())
@@ -259,22 +264,18 @@ class FirstLevel:
             self._next = self._soonest()
         while (moment := self._next) <= time:
             self.now = max(self.now, moment) or time  # the first time that is known
-            if _is_due(self._derivations.due(), moment):
+            if self._derivations.due() <= moment:
                 self._derive(heard)
             self._dirty.update(dict.fromkeys(self._withholding.advance(moment, self._alerts, heard)))
             self._forget(moment, heard)
-            heard.news.extend(self._reminders.advance(moment))
+            reminders = self._reminders.advance(moment)
+            heard.news.extend(reminders)
+            self._reminded = self._reminded or bool(reminders)
             self._next = self._soonest()
 
     def _soonest(self) -> int:
-        if not self._reminders.begun:
-            return 0
-        return min(
-            self._deadlines[0][0] if self._deadlines else FOREVER,
-            self._withholding.due(),
-            _or_never(self._derivations.due()),
-            _or_never(self._reminders.due()),
-        )
+        forgets = self._deadlines[0][0] if self._deadlines else FOREVER
+        return min(forgets, self._withholding.due(), self._derivations.due(), self._reminders.due())
 
     def _forget(self, moment: int, heard: Heard) -> None:
         while self._deadlines and self._deadlines[0][0] <= moment:
@@ -297,12 +298,13 @@ class FirstLevel:
             self._awaited.add(fingerprint)
             ends = self._ends(alert)
             heappush(self._deadlines, (ends, fingerprint))
-            self._next = min(self._next, ends)
+            if ends < self._next:
+                self._next = ends
 
     def _ends(self, alert: Alert) -> int:
         """When an alert that does not fire is forgotten, or its resolution given up as one without problem."""
         ends = alert.cleared + (WAIT_FOR_FIRING_MS if alert.fired == NEVER else FORGET_AFTER_MS)
-        return ends if alert.trail is None else max(ends, self._withholding.remembers(alert))
+        return ends if alert.gated is None else max(ends, self._withholding.remembers(alert))
 
     # what rules derive
 
@@ -311,7 +313,7 @@ class FirstLevel:
             return
         self._derivations.hear(event, place)
         due = self._derivations.due()
-        if due is not None and due < self._next:
+        if due < self._next:
             self._next = due
             if due <= self.now:  # it came late
                 self._pass(self.now, place, heard)
@@ -330,7 +332,9 @@ class FirstLevel:
         """A derived event is a report like any other, but time brings it: no place in the source is its own."""
         alert = self._alerts.get(event.fingerprint)
         if alert is None:
-            alert = self._alerts[event.fingerprint] = new_alert(event, self._place)
+            alert = self._alerts[event.fingerprint] = Alert(
+                event.ci, event.class_, event.known_ci, event.severity, NEVER, NEVER, NEVER, 0, 0, event.id, self._place
+            )
         alert.applied = max(alert.applied, self._place)
         self._dirty[event.fingerprint] = None
         heard.outcomes.append(self._marked(alert, event, heard))
@@ -345,7 +349,8 @@ class FirstLevel:
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call.
 
-        Alerts come before what rules remember: if only the first of them are saved, rules derive an alert again.
+        Alerts come before what rules remember: if only the first of them are saved, rules derive an alert again. What
+        time it is comes last, where rules ask for it.
         """
         get = self._alerts.get
         changed: list[Change] = []
@@ -354,17 +359,10 @@ class FirstLevel:
             changed.append((key_of(fingerprint), None if alert is None else encode(alert)))
         self._dirty.clear()
         changed += self._derivations.changes()
-        return changed + self._clock() if changed else changed
-
-    def dump(self) -> list[Change]:
-        """All state entries there are."""
-        alerts: list[Change] = [(key_of(fingerprint), encode(alert)) for fingerprint, alert in self._alerts.items()]
-        return alerts + self._derivations.dump() + self._clock()
-
-    def _clock(self) -> list[Change]:
-        """What time it is, where rules ask for it."""
-        ticks = self._book.gates or self._book.derivations
-        return [(_CLOCK, _encode_clock((self.now, self._place)))] if ticks else []
+        if (changed or self._reminded) and (self._book.gates or self._book.derivations):
+            changed.append((_CLOCK, _encode_clock((self.now, self._place))))
+        self._reminded = False
+        return changed
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`."""
@@ -388,14 +386,6 @@ class FirstLevel:
                 self._await(fingerprint, alert)
             self._withholding.resume(fingerprint, alert, self.now)
         self._next = self._soonest()
-
-
-def _or_never(due: int | None) -> int:
-    return FOREVER if due is None else due
-
-
-def _is_due(due: int | None, now: int) -> bool:
-    return due is not None and due <= now
 
 
 def unknown_cis(transitions: Iterable[Transition]) -> list[Discrepancy]:

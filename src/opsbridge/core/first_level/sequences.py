@@ -8,7 +8,17 @@ one event that is described twice. Events of the same millisecond are in whateve
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from opsbridge.core.first_level.watch import MAX_VALUES, NEVER, Kind, Sample, Sliding, Takes, Turn, Watch, remember
+from opsbridge.core.first_level.detector import (
+    MAX_VALUES,
+    NEVER,
+    AlertChange,
+    Detector,
+    GroupState,
+    Sample,
+    SlidingWindow,
+    Takes,
+    remember,
+)
 from opsbridge.core.rulebook import Sequence
 
 Chain = list[tuple[int, int]]
@@ -20,12 +30,12 @@ AT_ONCE: Final = 64
 """So many events of one millisecond and step are looked at in every order; more than there are steps tell no more."""
 
 
-def sequence(rule: Sequence) -> Kind:
-    """The kind that keeps watch for a sequence."""
-    return InOrder(rule) if rule.ordered or rule.missing else Together(rule)
+def sequence(rule: Sequence) -> Detector:
+    """The detector of a sequence rule."""
+    return OrderedSequence(rule) if rule.ordered or rule.missing else UnorderedSequence(rule)
 
 
-class Together(Sliding):
+class UnorderedSequence(SlidingWindow):
     """All steps in any order."""
 
     __slots__ = ("_steps",)
@@ -43,7 +53,7 @@ class Together(Sliding):
         return {"count": self._steps} if own_events(window, range(self._steps)) else None
 
 
-class InOrder:
+class OrderedSequence:
     """Steps one after the other: fires with the last, or, if that is `missing`, when it does not come in time.
 
     All steps (but the missing one) have to come within `timespan` of the first; the missing one within `timespan` of
@@ -61,57 +71,57 @@ class InOrder:
         self._timespan = rule.timespan
         self._resolve_after = rule.resolve_after
 
-    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
         """Fires, or owes the missing step, or is answered."""
-        samples, now = watch.samples, sample.time
+        samples, now = state.samples, sample.time
         if samples and now < samples[-1].time:
-            return self._late(watch, sample)
+            return self._late(state, sample)
         if not samples or now > samples[-1].time:
-            watch.chain = self._chain(watch.chain, samples)
+            state.chain = self._chain(state.chain, samples)
             samples.clear()
         if not remember_some(samples, sample, max(self._steps, AT_ONCE)):
             return None
-        closers = self._closers(watch)
+        closers = self._closers(state)
         if not self._missing:
-            return self._met(watch, now) if closers else None
+            return self._met(state, now) if closers else None
         answers = {known.tag for known in samples if known.part == self._length}
         owed = any(not answers - {closer} for closer in closers)
-        return self._settle(watch, now, owes=owed, answered=bool(answers))
+        return self._settle(state, now, owes=owed, answered=bool(answers))
 
-    def _settle(self, watch: Watch, now: int, *, owes: bool, answered: bool) -> Turn | None:
+    def _settle(self, state: GroupState, now: int, *, owes: bool, answered: bool) -> AlertChange | None:
         """What is owed after the events of a time, and whether the answer ends an alert."""
-        over = max(now, watch.answered) if answered else watch.answered
-        watch.owed = [since for since in watch.owed if since >= over and since != now]
-        if owes and len(watch.owed) < MAX_VALUES:
-            watch.owed.append(now)
-            watch.owed.sort()
-        watch.answered = over
-        if not answered or watch.raised is None:
+        over = max(now, state.answered) if answered else state.answered
+        state.owed = [since for since in state.owed if since >= over and since != now]
+        if owes and len(state.owed) < MAX_VALUES:
+            state.owed.append(now)
+            state.owed.sort()
+        state.answered = over
+        if not answered or state.raised is None:
             return None
-        watch.met = NEVER
-        return Turn(firing=False, time=max(now, watch.raised.time))
+        state.met = NEVER
+        return AlertChange(firing=False, time=max(now, state.raised.time))
 
-    def _late(self, watch: Watch, sample: Sample) -> Turn | None:
+    def _late(self, state: GroupState, sample: Sample) -> AlertChange | None:
         now, step = sample.time, sample.part
         if step == self._length:
-            return self._settle(watch, now, owes=False, answered=True)
+            return self._settle(state, now, owes=False, answered=True)
         begin = now if step == 0 else NEVER
-        if step and watch.chain and watch.chain[step - 1][1] < now:
-            begin = watch.chain[step - 1][0]
+        if step and state.chain and state.chain[step - 1][1] < now:
+            begin = state.chain[step - 1][0]
         if begin < now - self._timespan or begin == NEVER:
             return None
-        watch.chain = watch.chain or [NOT_YET] * self._length
-        watch.chain[step] = max(watch.chain[step], (begin, now))
+        state.chain = state.chain or [NOT_YET] * self._length
+        state.chain[step] = max(state.chain[step], (begin, now))
         if step < self._length - 1:
             return None
         if not self._missing:
-            return self._met(watch, now)
-        return self._settle(watch, now, owes=watch.answered < now, answered=False)
+            return self._met(state, now)
+        return self._settle(state, now, owes=state.answered < now, answered=False)
 
-    def _met(self, watch: Watch, now: int) -> Turn | None:
-        told = watch.raised is not None or (watch.met != NEVER and now <= watch.met + self._resolve_after)
-        watch.met = max(watch.met, now)
-        return None if told else Turn(firing=True, time=now, figures={"count": self._steps})
+    def _met(self, state: GroupState, now: int) -> AlertChange | None:
+        told = state.raised is not None or (state.met != NEVER and now <= state.met + self._resolve_after)
+        state.met = max(state.met, now)
+        return None if told else AlertChange(firing=True, time=now, figures={"count": self._steps})
 
     def _chain(self, chain: Chain, samples: list[Sample]) -> Chain:
         """The chains after the events of one time."""
@@ -132,9 +142,9 @@ class InOrder:
                     extended[step] = begin, now
         return extended
 
-    def _closers(self, watch: Watch) -> set[int]:
+    def _closers(self, state: GroupState) -> set[int]:
         """The events of the newest time that can be the last of a chain."""
-        samples, last = watch.samples, self._length - 1
+        samples, last = state.samples, self._length - 1
         now = samples[0].time
         closers = {sample.tag for sample in samples if sample.part == last}
         if last == 0:
@@ -143,27 +153,27 @@ class InOrder:
         return {
             closer
             for closer in closers
-            if self._chain(watch.chain, [sample for sample in samples if sample.tag != closer])[last - 1][0] >= earliest
+            if self._chain(state.chain, [sample for sample in samples if sample.tag != closer])[last - 1][0] >= earliest
         }
 
-    def due(self, watch: Watch) -> int | None:
+    def due(self, state: GroupState) -> int | None:
         """When the missing step is overdue, the alert resolved, or all chains have come to nothing."""
-        times = [watch.owed[0] + self._timespan] if watch.owed else []
-        if watch.raised is not None:
-            times.append(watch.met + self._resolve_after)
-        elif watch.samples:
-            times.append(watch.samples[-1].time + self._timespan)
+        times = [state.owed[0] + self._timespan] if state.owed else []
+        if state.raised is not None:
+            times.append(state.met + self._resolve_after)
+        elif state.samples:
+            times.append(state.samples[-1].time + self._timespan)
         return min(times, default=None)
 
-    def expire(self, watch: Watch, now: int) -> Turn | None:
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:
         """The first of these."""
-        if watch.owed and watch.owed[0] + self._timespan <= now:
-            del watch.owed[0]
-            return self._met(watch, now)
-        if watch.raised is not None:
-            return Turn(firing=False, time=max(now, watch.raised.time))
-        watch.samples.clear()
-        watch.chain.clear()
+        if state.owed and state.owed[0] + self._timespan <= now:
+            del state.owed[0]
+            return self._met(state, now)
+        if state.raised is not None:
+            return AlertChange(firing=False, time=max(now, state.raised.time))
+        state.samples.clear()
+        state.chain.clear()
         return None
 
 

@@ -11,18 +11,18 @@ from math import ceil
 from operator import itemgetter
 from typing import Final, cast
 
-from opsbridge.core.first_level.watch import MAX_VALUES, Kind, Sample, Sliding, Takes, remember, total
+from opsbridge.core.first_level.detector import MAX_VALUES, Detector, Sample, SlidingWindow, Takes, remember, total
 from opsbridge.core.rulebook import Threshold
 
 Measure = Callable[[Sequence[float]], float]
 
 
-def threshold(rule: Threshold) -> Kind:
-    """The kind that keeps watch for a threshold."""
-    return _KINDS.get(rule.measure, Measured)(rule)
+def threshold(rule: Threshold) -> Detector:
+    """The detector of a threshold rule."""
+    return _KINDS.get(rule.measure, ValueMeasure)(rule)
 
 
-class Counted(Sliding):
+class EventCount(SlidingWindow):
     """At least so many events: only that many are remembered."""
 
     __slots__ = ("_at_least",)
@@ -45,7 +45,7 @@ class Counted(Sliding):
         return {"count": count, "value": count, "limit": self._at_least} if count >= self._at_least else None
 
 
-class Different(Counted):
+class ValueCount(EventCount):
     """At least so many different values: each is remembered by the newest event that had it."""
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class Different(Counted):
         return super().remember(samples, sample)
 
 
-class Measured(Sliding):
+class ValueMeasure(SlidingWindow):
     """What the values of the window come to."""
 
     __slots__ = ("_holds", "_measure")
@@ -88,7 +88,7 @@ class Measured(Sliding):
         return {"count": len(window), "value": value} if self._holds(value) else None
 
 
-_KINDS: Final[Mapping[str, type[Counted]]] = {"event_count": Counted, "value_count": Different}
+_KINDS: Final[Mapping[str, type[EventCount]]] = {"event_count": EventCount, "value_count": ValueCount}
 
 
 def numbers(samples: Sequence[Sample]) -> list[float]:

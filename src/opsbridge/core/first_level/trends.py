@@ -7,16 +7,25 @@ well beyond the horizon, so that an alert does not flicker at its edge; without 
 
 from typing import Final
 
+from opsbridge.core.first_level.detector import (
+    MAX_VALUES,
+    AlertChange,
+    GroupState,
+    Sample,
+    Takes,
+    forget_before,
+    remember,
+    total,
+)
 from opsbridge.core.first_level.thresholds import numbers
-from opsbridge.core.first_level.watch import MAX_VALUES, Sample, Takes, Turn, Watch, forget_before, remember, total
 from opsbridge.core.rulebook import Trend
 
 HYSTERESIS: Final = 1.25
 """An alert ends when the crossing is further away than this many horizons."""
 
 
-class Line:
-    """One trend rule."""
+class LinearTrend:
+    """A straight line through the group's samples reaches the limit within the rule's horizon."""
 
     __slots__ = ("_horizon", "_limit", "_over", "_samples", "_sign", "takes")
 
@@ -28,9 +37,9 @@ class Line:
         self._over = rule.over
         self._samples = rule.samples
 
-    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
         """The line is drawn anew, to the newest sample, if there are enough for one."""
-        samples = watch.samples
+        samples = state.samples
         if not remember(samples, sample):
             return None
         newest = samples[-1]
@@ -40,13 +49,13 @@ class Line:
         if len(samples) < self._samples:
             return None
         crosses = self._crosses(samples, newest.time)
-        if watch.raised is not None:
+        if state.raised is not None:
             ends = crosses is None or crosses > HYSTERESIS * self._horizon
-            return Turn(firing=False, time=max(newest.time, watch.raised.time)) if ends else None
+            return AlertChange(firing=False, time=max(newest.time, state.raised.time)) if ends else None
         if crosses is None or crosses > self._horizon:
             return None
         value = newest.value if isinstance(newest.value, int | float) else 0.0
-        return Turn(
+        return AlertChange(
             firing=True, time=newest.time, figures={"count": len(samples), "value": value, "limit": self._limit}
         )
 
@@ -66,11 +75,11 @@ class Line:
             return 0.0
         return missing / slope if slope > 0 else None
 
-    def due(self, watch: Watch) -> int | None:
+    def due(self, state: GroupState) -> int | None:
         """When the newest sample is too old for a line."""
-        return watch.samples[-1].time + self._over if watch.samples else None
+        return state.samples[-1].time + self._over if state.samples else None
 
-    def expire(self, watch: Watch, now: int) -> Turn | None:
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:
         """Forgotten, and resolved if it fired."""
-        watch.samples.clear()
-        return Turn(firing=False, time=max(now, watch.raised.time)) if watch.raised is not None else None
+        state.samples.clear()
+        return AlertChange(firing=False, time=max(now, state.raised.time)) if state.raised is not None else None

@@ -12,45 +12,21 @@ from typing import Final, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from opsbridge.core.classes import Nature, Profile, Travel
-from opsbridge.documents import Nearest, from_validation, shown
+from opsbridge.documents import from_validation, shown
 from opsbridge.documents.text import Loc
-from opsbridge.rules.correlation import ClassesMean, EdgesPass, join_by
-from opsbridge.rules.language.asking import Scope
-from opsbridge.rules.language.derived import build_heartbeat, build_sequence, build_threshold, build_trend
-from opsbridge.rules.language.draft import Built, Draft
-from opsbridge.rules.language.model import PATTERNS, known_fields, model_of, subjects
-from opsbridge.rules.language.shapes import (
-    FORMS,
-    ClassifyRule,
-    ClassRule,
-    DedupRule,
-    EdgeRule,
-    EnrichRule,
-    FilterRule,
-    FlappingRule,
-    HeartbeatRule,
-    HoldRule,
-    InhibitRule,
-    JoinRule,
-    Looked,
-    MaintenanceRule,
-    RespondRule,
-    RuleModel,
-    SequenceRule,
-    ThresholdRule,
-    TrendRule,
-)
-from opsbridge.rules.language.verdicts import build_classify, build_dedup, build_enrich, build_filter, build_respond
-from opsbridge.rules.language.withheld import build_flapping, build_hold, build_inhibit, build_maintenance
-from opsbridge.rules.matching.classes import any_of
-from opsbridge.rules.matching.conditions import Complain
+from opsbridge.rules.language.fields import PATTERNS
+from opsbridge.rules.language.kinds.events import FORMS, EnrichRule, Looked
+from opsbridge.rules.language.kinds.shape import Draft, RuleModel, TrialRule
+from opsbridge.rules.language.model import known_fields, model_of, subjects
+from opsbridge.rules.language.scopes import Scope
+from opsbridge.rules.matching.conditions import Complain, below, known_instead
 from opsbridge.rules.rule import Kind, Rule
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _KINDS: Final = get_args(Kind)
 _UNHEARD: Final = frozenset({"tests"})
-_FOR_PEOPLE: Final = frozenset({"title", "description", "tests"})
+"""What changes nothing of a rule."""
+_FOR_PEOPLE: Final = _UNHEARD | {"title", "description"}
 """What a rule says to people, and not about events."""
 
 
@@ -82,35 +58,33 @@ def build_rule(
         if field in said:
             counted((field,), why, key=True)
     here = {field: value for field, value in said.items() if field not in model.not_here}
-    asked = {loc: scope.read(match, _below(loc, counted)) for loc, scope, match in _matches(model, here)}
+    asked = {loc: scope.read(match, below(loc, counted)) for loc, scope, match in _matches(model, here)}
     valid = validated(model, here, counted)
     if valid is None or not counted.silent():
         return None
-    built = _built(valid, Draft(_key(valid), asked, tables, counted))
+    built = valid.built(Draft(_key(valid), asked, tables, counted))
     if not counted.silent():
         return None
-    kind = cast("Kind", valid.kind)  # there is a shape for it
     return Rule(
-        valid.id,
-        kind,
-        built.says,
-        built.asks,
-        getattr(valid, "shadow", False),
-        valid.title,
-        valid.description,
-        path,
-        line,
-        _text(valid, _used(valid, tables)),
-        built.expect,
+        id=valid.id,
+        kind=cast("Kind", valid.kind),  # there is a shape for it
+        says=built.says,
+        asks=built.asks,
+        shadow=isinstance(valid, TrialRule) and valid.shadow,
+        title=valid.title,
+        description=valid.description,
+        path=path,
+        line=line,
+        text=_text(valid, _used(valid, tables)),
+        expects=built.expects,
     )
 
 
 def _shape(said: Mapping[str, object], complain: Complain) -> type[RuleModel] | None:
     kind = said.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
-        known = f"; known are {', '.join(_KINDS)}"
-        hint = (Nearest(_KINDS).hint(kind) if isinstance(kind, str) else "") or known
-        complain(("kind",), f"unknown kind {shown(kind)}{hint}" if "kind" in said else f"is required{known}")
+        known = known_instead(kind if isinstance(kind, str) else "", _KINDS)
+        complain(("kind",), f"unknown kind {shown(kind)}{known}" if "kind" in said else f"is required{known}")
         return None
     model = model_of(cast("Kind", kind), said)
     if model is None:
@@ -131,13 +105,6 @@ def _matches(model: type[RuleModel], said: Mapping[str, object]) -> Iterator[tup
                     yield (field, index, "match"), scope, step["match"]
 
 
-def _below(where: Loc, complain: Complain) -> Complain:
-    def complain_below(loc: Loc, message: str, *, key: bool = False) -> None:
-        complain((*where, *loc), message, key=key)
-
-    return complain_below
-
-
 _KEY: Final = "[key]"
 """What pydantic puts behind the place of a mapping's key that is wrong."""
 
@@ -153,9 +120,7 @@ def validated(model: type[_Model], value: object, complain: Complain) -> _Model 
         return None
 
 
-def _text(
-    valid: RuleModel, tables: Mapping[str, dict[str, str]], without: frozenset[str] = frozenset({"tests"})
-) -> str:
+def _text(valid: RuleModel, tables: Mapping[str, dict[str, str]], without: frozenset[str] = _UNHEARD) -> str:
     said = valid.model_dump(by_alias=True, exclude=set(without))
     return json.dumps(said | ({"tables": tables} if tables else {}), sort_keys=True, separators=(",", ":"))
 
@@ -171,41 +136,3 @@ def _used(valid: RuleModel, tables: Mapping[str, dict[str, str]]) -> dict[str, d
 def _key(valid: RuleModel) -> str:
     text = _text(valid, {}, _FOR_PEOPLE)
     return f"{valid.id}@{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
-
-
-def _built(valid: RuleModel, draft: Draft) -> Built:
-    match valid:
-        case FilterRule():
-            return build_filter(valid, draft)
-        case ClassifyRule():
-            return build_classify(valid, draft)
-        case EnrichRule():
-            return build_enrich(valid, draft)
-        case DedupRule():
-            return build_dedup(valid, draft)
-        case HoldRule():
-            return build_hold(valid, draft)
-        case FlappingRule():
-            return build_flapping(valid, draft)
-        case HeartbeatRule():
-            return build_heartbeat(valid, draft)
-        case ThresholdRule():
-            return build_threshold(valid, draft)
-        case SequenceRule():
-            return build_sequence(valid, draft)
-        case TrendRule():
-            return build_trend(valid, draft)
-        case MaintenanceRule():
-            return build_maintenance(valid, draft)
-        case InhibitRule():
-            return build_inhibit(valid, draft)
-        case RespondRule():
-            return build_respond(valid, draft)
-        case ClassRule():
-            profile = Profile(Nature(valid.nature or "unknown"), Travel(valid.travels or "dependents"), valid.id)
-            return Built(ClassesMean(any_of(valid.classes), profile))
-        case EdgeRule():
-            return Built(EdgesPass(tuple(valid.edges), valid.strength))
-        case JoinRule():
-            return Built(join_by(valid.id, valid.join_by, valid.classes))
-    raise AssertionError(valid.kind)

@@ -1,17 +1,19 @@
 """What a single field of a rule may hold, as types for the models: durations, times, numbers, names, patterns.
 
-Each checks itself, complains in an operator's words, and says for editors what it is (JSON Schema). Used by `shapes`.
+Each checks itself, complains in an operator's words, and says for editors what it is (JSON Schema). The models of the
+kinds and those of a rule's tests are made of them.
 """
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from opsbridge.documents import shown
+from opsbridge.documents.weekly import WINDOWS, WINDOWS_IN_WORDS
 from opsbridge.rules.language.durations import DURATION, milliseconds, moment
-from opsbridge.rules.matching.conditions import Kind, field_kind, number, unknown_field
+from opsbridge.rules.matching.conditions import EVENTS, Kind, number
 
 CONFIG: Final = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -22,11 +24,14 @@ _WORDS: Final = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"
 Words = Annotated[str, StringConstraints(pattern=_WORDS), WithJsonSchema({"type": "string", "minLength": 1})]
 """Text without control characters and without blanks at its ends."""
 
+Severity = Literal["info", "warning", "minor", "major", "critical"]
+
 PATTERNS: Final = {
     _SLUG: "lower-case words joined by -, such as drop-test-hosts",
     _WORDS: "text without blanks around it and without control characters",
+    WINDOWS: WINDOWS_IN_WORDS,
 }
-"""What the patterns above ask for, in words."""
+"""What the patterns of the models ask for, in words."""
 
 NAMED: Final = "x-named"
 """In a schema: the definition (schema.py) that stands in this place."""
@@ -108,13 +113,13 @@ def entries(at_least: int, what: str, at_most: int = 1000) -> AfterValidator:
 
 
 def _known(name: str) -> str:
-    if field_kind(name) is None:
-        raise wrong(unknown_field(name))
+    if EVENTS.kind(name) is None:
+        raise wrong(EVENTS.unknown(name))
     return name
 
 
 def _holds_text(name: str) -> str:
-    kind = field_kind(_known(name))
+    kind = EVENTS.kind(_known(name))
     if kind not in (Kind.TEXT, Kind.LABEL):
         raise wrong(f"joins by text; this field is {kind.value if kind else 'unknown'}")
     return name
@@ -131,21 +136,20 @@ def _each_once(listed: list[str]) -> list[str]:
     return listed
 
 
-def _not_empty(listed: list[str]) -> list[str]:
-    if not listed:
-        raise wrong("is an empty list, which nothing matches")
-    return listed
+def _not_empty(why: str) -> AfterValidator:
+    def check(listed: list[str]) -> list[str]:
+        if not listed:
+            raise wrong(f"is an empty list{why}")
+        return listed
+
+    return AfterValidator(check)
 
 
-def _some(listed: list[str]) -> list[str]:
-    if not listed:
-        raise wrong("is an empty list; name at least one field")
-    return listed
-
+_MATCHES_NOTHING: Final = ", which nothing matches"
 
 AnyFields = Annotated[list[FieldName], AfterValidator(_each_once)]
-FieldNames = Annotated[list[FieldName], AfterValidator(_some), AfterValidator(_each_once)]
-Names = Annotated[list[str], AfterValidator(_not_empty)]
+FieldNames = Annotated[list[FieldName], _not_empty("; name at least one field"), AfterValidator(_each_once)]
+Names = Annotated[list[str], _not_empty(_MATCHES_NOTHING)]
 
 
 def _pattern(said: str) -> str:
@@ -154,7 +158,7 @@ def _pattern(said: str) -> str:
     return said
 
 
-Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], AfterValidator(_not_empty)]
+Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], _not_empty(_MATCHES_NOTHING)]
 
 Matching = Annotated[dict[str, object], WithJsonSchema({"type": "object"})]
 """Conditions as a file says them; the loader reads them (`conditions.parse_match`)."""

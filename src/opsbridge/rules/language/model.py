@@ -1,7 +1,6 @@
-"""The rule file format: which shapes each kind of rule has (`shapes`), and what a document says around them.
+"""The rule file format: the table of all kinds, each with its shapes (`kinds`), and what a document says around rules.
 
-A `correlate` rule has one of three shapes, told apart by what it speaks of. The loader and the schema for editors are
-the callers.
+A kind with several shapes tells them apart by what a rule speaks of. `build` and the schema for editors call this.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -10,32 +9,16 @@ from typing import Final, Literal, get_args
 from pydantic import BaseModel
 
 from opsbridge.documents.text import Loc
-from opsbridge.documents.weekly import WINDOWS, WINDOWS_IN_WORDS
-from opsbridge.rules.language import fields
-from opsbridge.rules.language.fields import Slug
-from opsbridge.rules.language.shapes import (
-    ClassifyRule,
-    ClassRule,
-    DedupRule,
-    EdgeRule,
-    EnrichRule,
-    FilterRule,
-    FlappingRule,
-    HeartbeatRule,
-    HoldRule,
-    InhibitRule,
-    JoinRule,
-    MaintenanceRule,
-    RespondRule,
-    RuleModel,
-    SequenceRule,
-    ThresholdRule,
-    TrendRule,
-)
+from opsbridge.rules.language.fields import CONFIG, Slug
+from opsbridge.rules.language.kinds.events import ClassifyRule, DedupRule, EnrichRule, FilterRule
+from opsbridge.rules.language.kinds.heartbeat import HeartbeatRule
+from opsbridge.rules.language.kinds.sequence import SequenceRule
+from opsbridge.rules.language.kinds.shape import RuleModel
+from opsbridge.rules.language.kinds.situations import ClassRule, EdgeRule, JoinRule, RespondRule
+from opsbridge.rules.language.kinds.threshold import ThresholdRule
+from opsbridge.rules.language.kinds.trend import TrendRule
+from opsbridge.rules.language.kinds.withholding import FlappingRule, HoldRule, InhibitRule, MaintenanceRule
 from opsbridge.rules.rule import Kind
-
-PATTERNS: Final = {**fields.PATTERNS, WINDOWS: WINDOWS_IN_WORDS}
-"""What the patterns of the models ask for, in words."""
 
 MODELS: Final[dict[Kind, tuple[type[RuleModel], ...]]] = {
     "filter": (FilterRule,),
@@ -69,7 +52,7 @@ def subjects(kind: Kind) -> list[str]:
 class RuleDocument(BaseModel):
     """One document of a rule file; each rule is validated by the model of its kind."""
 
-    model_config = fields.CONFIG
+    model_config = CONFIG
 
     version: Literal[1]
     """The version of this language."""

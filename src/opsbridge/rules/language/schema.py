@@ -1,6 +1,6 @@
 """The rule language as JSON Schema, for editors that complete and check while one types (yaml-language-server).
 
-Draft-07, which editors know best. It says what a file may say, field by field, with the texts of the shapes; what
+Draft-07, which editors know best. It says what a file may say, field by field, with the texts of the kinds; what
 fields say about each other, only the loader checks. The checked-in file is schemas/rules-v1.json.
 """
 
@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from opsbridge.core.event import SEVERITIES
-from opsbridge.rules.language.asking import BOTH, CIS, FIRING, HEARD, NOT_CIS, OF_SITUATIONS, SIGNS, STATE, Scope
 from opsbridge.rules.language.fields import NAMED
+from opsbridge.rules.language.kinds.sequence import Step
+from opsbridge.rules.language.kinds.shape import RuleModel
 from opsbridge.rules.language.model import MODELS, RuleDocument
-from opsbridge.rules.language.shapes import RuleModel, Step
+from opsbridge.rules.language.scopes import BOTH, CIS, FIRING, HEARD, NOT_CIS, OF_SITUATIONS, SIGNS, STATE, Scope
 from opsbridge.rules.matching.conditions import FIELDS, LABELS, OPERATORS, Kind
 from opsbridge.rules.matching.situations import SITUATIONS
 

@@ -1,7 +1,7 @@
 """What a rule may ask of one field of an event, its CI or a situation, read from `match:` and evaluated on a value.
 
 A condition is a value, a list (any of these), or a mapping of `not`, `glob`, `regex`, `gte`, `gt`, `lte`, `lt` (all of
-these). It knows which single values satisfy it, so that `compile` can index rules by them. Loading and compiling both
+these). It knows which single values satisfy it, so that `questions` can index rules by them. Loading and compiling both
 stand on this.
 """
 
@@ -68,21 +68,11 @@ class Fields:
     def unknown(self, name: str) -> str:
         """The complaint about a field that there is not."""
         labels = [LABELS + (name.partition(".")[2] or "NAME")] if self.labels else []
-        return f"unknown field{_known(name, [*self.kinds, *labels])}"
+        return f"unknown field{known_instead(name, [*self.kinds, *labels])}"
 
 
 EVENTS: Final = Fields({name: kind for name, (_, kind) in FIELDS.items()}, labels=True)
 """The fields of an event and its CI."""
-
-
-def field_kind(name: str) -> Kind | None:
-    """What a field of an event holds; None if there is no such field."""
-    return EVENTS.kind(name)
-
-
-def unknown_field(name: str) -> str:
-    """The complaint about a field that events do not have."""
-    return EVENTS.unknown(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +92,20 @@ class Complain(Protocol):
 
     def __call__(self, loc: Loc, message: str, *, key: bool = False) -> None:
         """Take one complaint."""
+
+
+def below(where: Loc, complain: Complain) -> Complain:
+    """Takes complaints about what is at this place and below."""
+
+    def complain_below(loc: Loc, message: str, *, key: bool = False) -> None:
+        complain((*where, *loc), message, key=key)
+
+    return complain_below
+
+
+def known_instead(name: str, known: Collection[str]) -> str:
+    """What a complaint about an unknown name ends with: the known one that is nearest, or all of them."""
+    return Nearest(known).hint(name) or f"; known are {', '.join(known)}"
 
 
 def anywhere(_field: str) -> str:
@@ -146,17 +150,10 @@ def parse_states(said: object, complain: Complain) -> tuple[bool, bool]:
         case "resolved":
             return False, True
         case [*listed] if listed and all(isinstance(each, str) for each in listed):
-            meant = [parse_states(each, _at(index, complain)) for index, each in enumerate(listed)]
+            meant = [parse_states(each, below((index,), complain)) for index, each in enumerate(listed)]
             return any(firing for firing, _ in meant), any(resolved for _, resolved in meant)
     complain((), f"must be firing or resolved, or a list of both, not {shown(said)}")
     return True, True
-
-
-def _at(index: int, complain: Complain) -> Complain:
-    def complain_at(loc: Loc, message: str, *, key: bool = False) -> None:
-        complain((index, *loc), message, key=key)
-
-    return complain_at
 
 
 def _condition(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
@@ -177,7 +174,7 @@ def _condition(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condit
 
 def _operator(name: str, said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
     if name not in _OPERATORS:
-        complain(loc, f"unknown comparison{_known(name, _OPERATORS)}", key=True)
+        complain(loc, f"unknown comparison{known_instead(name, _OPERATORS)}", key=True)
         return _NOTHING
     read, kinds = _OPERATORS[name]
     if kind not in kinds:
@@ -297,7 +294,7 @@ def _value(said: object, kind: Kind, loc: Loc, complain: Complain) -> Value:
         case Kind.SEVERITY, str() if said in SEVERITY_NUMBER:
             return SEVERITY_NUMBER[said]
         case Kind.SEVERITY, str():
-            complain(loc, f"unknown severity {shown(said)}{_known(said, SEVERITIES)}")
+            complain(loc, f"unknown severity {shown(said)}{known_instead(said, SEVERITIES)}")
         case Kind.NUMBER, int() if not isinstance(said, bool):
             return said
         case Kind.TEXT | Kind.LABEL, int() | float():
@@ -306,10 +303,6 @@ def _value(said: object, kind: Kind, loc: Loc, complain: Complain) -> Value:
             what = Kind.TEXT if kind is Kind.LABEL else kind
             complain(loc, f"must be {what.value}, not {shown(said)}")
     return None
-
-
-def _known(name: str, known: Collection[str]) -> str:
-    return Nearest(known).hint(name) or f"; known are {', '.join(known)}"
 
 
 def _one_of(values: frozenset[Value]) -> Condition:

@@ -20,7 +20,7 @@ from opsbridge.rules.matching.conditions import FIELDS, LABELS, Condition, Match
 REMEMBERED: Final = 65_536
 """How many values a table remembers before it starts anew: memory stays bounded whatever the events bring."""
 
-REMEMBERED_ANSWERS: Final = 16_384
+REMEMBERED_CONCLUSIONS: Final = 16_384
 """The same, for sets of questions that matched together: few in practice, and each is worked out quickly."""
 
 REMEMBERED_LABELS: Final = 64
@@ -35,7 +35,7 @@ UNREMEMBERED: Final = frozenset({"summary", "fingerprint"})
 
 _T = TypeVar("_T")
 
-Answer = tuple[_T, None] | tuple[None, Callable[[Event, CI], _T]]
+Conclusion = tuple[_T, None] | tuple[None, Callable[[Event, CI], _T]]
 """What follows when just these questions match: always the same, or what the function makes of the event."""
 
 Nothing = Literal["None", "()", "event"]
@@ -43,7 +43,7 @@ Nothing = Literal["None", "()", "event"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[_T]):
+class Compiled(Generic[_T]):
     """A generated function, and its source: constants of this file and numbers, nothing that a rule file says."""
 
     ask: Callable[[Event, CI], _T]
@@ -160,15 +160,15 @@ class _OfLabels(dict[tuple[str, ...], tuple[int, _Looked, _Looked]]):
         return found
 
 
-class _Answers(dict[int, Answer[_T]]):
+class _Conclusions(dict[int, Conclusion[_T]]):
     """By the bits of all questions that match: what follows."""
 
-    def __init__(self, conclude: Callable[[list[int]], Answer[_T]]) -> None:
+    def __init__(self, conclude: Callable[[list[int]], Conclusion[_T]]) -> None:
         super().__init__()
         self._conclude = conclude
 
-    def __missing__(self, matching: int) -> Answer[_T]:
-        if len(self) >= REMEMBERED_ANSWERS:
+    def __missing__(self, matching: int) -> Conclusion[_T]:
+        if len(self) >= REMEMBERED_CONCLUSIONS:
             self.clear()
         answer = self[matching] = self._conclude(list(numbers(matching)))
         return answer
@@ -212,10 +212,10 @@ for name, table in many:
 
 def compiled(
     questions: Sequence[Match],
-    conclude: Callable[[list[int]], Answer[_T]],
+    conclude: Callable[[list[int]], Conclusion[_T]],
     nothing: Nothing,
     covered: Mapping[CI, int] | None = None,
-) -> Asked[_T]:
+) -> Compiled[_T]:
     """The function that answers for all questions at once.
 
     `conclude` hears the numbers of all questions that match an event, rising and at least one; it is asked once for
@@ -228,7 +228,7 @@ def compiled(
         "every": (1 << len(questions)) - 1,
         "of_ci": of_ci(questions, tables, covered or {}),
         "of_labels": _OfLabels(labels),
-        "answers": _Answers(conclude),
+        "answers": _Conclusions(conclude),
     }
     steps: dict[str, None] = {}  # in order, each once
     for number, (field, table) in enumerate(tables.items()):
@@ -238,8 +238,8 @@ def compiled(
             steps[_OF_MANY] = None
     narrowing = "\n    ".join(_STEP.format(step=step, nothing=nothing) for step in steps)
     source = _FUNCTION.format(narrowing=narrowing).replace(_TWO_STEPS, _ONE_STEP)
-    exec(compile(source, "<rules>", "exec"), namespace)  # noqa: S102 - made of the constants above, see Asked.source
-    return Asked(cast("Callable[[Event, CI], _T]", namespace["ask"]), source)
+    exec(compile(source, "<rules>", "exec"), namespace)  # noqa: S102 - made of the constants above, see Compiled.source
+    return Compiled(cast("Callable[[Event, CI], _T]", namespace["ask"]), source)
 
 
 def of_ci(questions: Sequence[Match], tables: Mapping[str, Possible], covered: Mapping[CI, int]) -> OfCI:

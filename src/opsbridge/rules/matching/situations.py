@@ -1,7 +1,7 @@
 """What a rule may ask of a situation, and the function that decides for situations by the rules of kind `respond`.
 
 Situations are rare beside events, so the rules are gone through one by one and no code is generated: what one costs
-grows with the number of these rules. `asking` names the fields, `compile_rules` asks for the function.
+grows with the number of these rules. `scopes` names the fields, `compile_rules` asks for the function.
 """
 
 from collections.abc import Callable, Iterable

@@ -13,7 +13,7 @@ import msgspec
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CI
 from opsbridge.core.rulebook import Prepare
-from opsbridge.rules.matching.questions import Answer, Asked, compiled
+from opsbridge.rules.matching.questions import Compiled, Conclusion, compiled
 from opsbridge.rules.matching.reading import SEPARATOR, Read, joined, reader
 from opsbridge.rules.rule import Constant, Enrich, FromField, FromTable, Identify, Rule
 
@@ -34,18 +34,18 @@ def prepare_of(rules: Sequence[Rule]) -> tuple[Prepare | None, str]:
     return lambda event, ci: identify(enrich(event, ci), ci), source
 
 
-def _enrichment(rules: Sequence[Rule]) -> Asked[Event] | None:
+def _enrichment(rules: Sequence[Rule]) -> Compiled[Event] | None:
     asking = [(ask.match, rule.says) for rule in rules if isinstance(rule.says, Enrich) for ask in rule.asks]
     if not asking:
         return None
 
-    def conclude(matching: list[int]) -> Answer[Event]:
+    def conclude(matching: list[int]) -> Conclusion[Event]:
         return _labelled([asking[number][1] for number in matching])
 
     return compiled([match for match, _ in asking], conclude, "event")
 
 
-def _labelled(says: Sequence[Enrich]) -> Answer[Event]:
+def _labelled(says: Sequence[Enrich]) -> Conclusion[Event]:
     """What makes an event with the labels that these rules set, the first rule first."""
     found: dict[str, list[Constant | FromField | FromTable]] = {}
     for said in says:
@@ -77,7 +77,7 @@ def _value(said: Constant | FromField | FromTable) -> Read:
             return lambda event, ci: find(key(event, ci) or "")
 
 
-def _identity(rules: Sequence[Rule]) -> Asked[Event] | None:
+def _identity(rules: Sequence[Rule]) -> Compiled[Event] | None:
     asking = [(ask.match, rule.says) for rule in rules if isinstance(rule.says, Identify) for ask in rule.asks]
     if not asking:
         return None
@@ -85,7 +85,7 @@ def _identity(rules: Sequence[Rule]) -> Asked[Event] | None:
     return compiled([match for match, _ in asking], lambda matching: identified[matching[0]], "event")
 
 
-def _identified(said: Identify) -> Answer[Event]:
+def _identified(said: Identify) -> Conclusion[Event]:
     """What gives an event its fingerprint: the names of the fields and their values.
 
     So two rules that name the same fields, say for two tools that watch the same, give the same alert; two that name

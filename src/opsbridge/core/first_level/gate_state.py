@@ -1,7 +1,7 @@
 """What is remembered of an alert that has gates: its reports in order of time, and what withholds it.
 
 Reports are worked on once no earlier one can come within the lateness, so that the order of arrival makes no difference
-to what is withheld and for how long. `gates.py` asks this, `withholding.py` keeps it; nothing is told here.
+to what is withheld and for how long. gates.py asks this, withholding.py keeps it; nothing is told here.
 """
 
 from bisect import insort
@@ -22,8 +22,8 @@ _LOG_LIMIT: Final = 64
 would matter only if a report of the other kind came late just there."""
 
 
-class Answer(NamedTuple):
-    """What the gates say to an opening."""
+class Release(NamedTuple):
+    """When the gates let an opening go."""
 
     until: int
     """When it may be told; FOREVER if that does not come."""
@@ -33,7 +33,19 @@ class Answer(NamedTuple):
     """The last gate to let go; None if none withholds it."""
 
 
-class Trail(msgspec.Struct, array_like=True, gc=False):
+class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a transition says of the report that caused it; an `Event` has these fields, too."""
+
+    summary: str = ""
+    rule: str = ""
+    grounds: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+NO_DETAILS: Final = Details()
+
+
+class GateState(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of an alert that has gates, beside the alert itself. The order of the fields is the format."""
 
     gates: tuple[str, ...]
@@ -59,10 +71,7 @@ class Trail(msgspec.Struct, array_like=True, gc=False):
     """The gates are asked from then on: when other gates came, if that was after the beginning."""
     events: int = 0
     """Firing reports withheld that have not been answered for."""
-    summary: str = ""
-    said: str = ""
-    grounds: tuple[str, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    details: Details = NO_DETAILS
     """Of the newest firing report withheld, for the opening."""
 
     def note(self, event: Event) -> None:
@@ -140,8 +149,8 @@ class Trail(msgspec.Struct, array_like=True, gc=False):
             if count >= flap.enter or (flap.rule in self.flapping and count - 1 > flap.leave)
         )
 
-    def ahead(self, began: int, flaps: Iterable[Flapping]) -> "Trail":
-        """The trail as it will be when the firing that begins then has been worked on."""
+    def ahead(self, began: int, flaps: Iterable[Flapping]) -> "GateState":
+        """The state as it will be when the firing that begins then has been worked on."""
         if not self.log or self.log[0][0] > began * 2:
             return self
         copy = msgspec.structs.replace(self, log=list(self.log), changes=list(self.changes))
@@ -157,10 +166,10 @@ class Trail(msgspec.Struct, array_like=True, gc=False):
         """How many firing reports that have not been worked on are later than that; none if that is None."""
         return 0 if than is None else sum(not code & 1 and code >> 1 > than for code, _ in self.log)
 
-    def withhold(self, answer: Answer) -> bool:
+    def withhold(self, release: Release) -> bool:
         """The gates say so; whether another rule withholds the alert now. If none does, the old one lets go soon."""
-        gate = answer.gate
-        self.due = answer.until
+        gate = release.gate
+        self.due = release.until
         if gate is None or gate.rule == self.rule:
             return False
         self.rule, self.kind = gate.rule, kind_of(gate)
@@ -169,7 +178,7 @@ class Trail(msgspec.Struct, array_like=True, gc=False):
     def release(self) -> None:
         """Nothing is withheld any more."""
         self.rule, self.due, self.asked, self.events = "", 0, NEVER, 0
-        self.summary, self.said, self.grounds, self.marks = "", "", (), ()
+        self.details = NO_DETAILS
 
 
 def kind_of(gate: Gate) -> Kind:

@@ -45,7 +45,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "group by a text": (
         "{$H, $m, every: 1m, group_by: §ci, $r}",
-        "group_by: must be a list, not 'ci'",
+        "group_by: must be a list, not 'ci'; say [ci]",
     ),
     "group by what is not": (
         "{$H, $m, every: 1m, group_by: [ci, §host], $r}",

@@ -12,9 +12,8 @@ from typing import Final
 
 from opsbridge.core.event import Event, Mark, Verdict
 from opsbridge.core.graph import CI
-from opsbridge.core.rulebook import Derivation
 from opsbridge.rules.matching.conditions import measured
-from opsbridge.rules.matching.questions import Answer
+from opsbridge.rules.matching.questions import Conclusion
 from opsbridge.rules.matching.reading import joined, reader
 from opsbridge.rules.rule import Ask, Rule
 
@@ -41,11 +40,11 @@ def would(rule: Rule) -> str:
     return "drop" if rule.says.drop else "route"
 
 
-def judgement(questions: Sequence[Question]) -> Callable[[list[int]], Answer[Verdict | None]]:
+def judgement(questions: Sequence[Question]) -> Callable[[list[int]], Conclusion[Verdict | None]]:
     """What follows for a firing event when just these of the questions match."""
     marks = _Marks(questions)
 
-    def conclude(matching: list[int]) -> Answer[Verdict | None]:
+    def conclude(matching: list[int]) -> Conclusion[Verdict | None]:
         verdict, shadows = _decided([questions[number].rule for number in matching])
         taken = verdict is not None and (verdict.drop or bool(verdict.route))
         fixed, made = ((), ()) if taken else marks.of(matching)
@@ -56,11 +55,11 @@ def judgement(questions: Sequence[Question]) -> Callable[[list[int]], Answer[Ver
     return conclude
 
 
-def hearing(questions: Sequence[Question]) -> Callable[[list[int]], Answer[tuple[Mark, ...]]]:
+def hearing(questions: Sequence[Question]) -> Callable[[list[int]], Conclusion[tuple[Mark, ...]]]:
     """What follows for a resolution when just these of the questions match."""
     marks = _Marks(questions)
 
-    def conclude(matching: list[int]) -> Answer[tuple[Mark, ...]]:
+    def conclude(matching: list[int]) -> Conclusion[tuple[Mark, ...]]:
         fixed, made = marks.of(matching)
         if not made:
             return fixed, None
@@ -101,8 +100,8 @@ class _Marks:
 
 
 def _mark(question: Question) -> Mark | Make:
-    says, ask = question.rule.says, question.ask
-    name, part = says.key if isinstance(says, Derivation) else question.rule.id, ask.part
+    ask = question.ask
+    name, part = question.rule.mark, ask.part
     if not ask.measures:
         if not ask.group_by:
             return Mark(name, part)

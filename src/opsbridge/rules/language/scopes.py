@@ -16,7 +16,7 @@ from opsbridge.rules.matching.conditions import (
     Fields,
     Match,
     anywhere,
-    field_kind,
+    below,
     parse_match,
     parse_states,
 )
@@ -58,11 +58,7 @@ class Scope:
         """What is said; not to be used if there were complaints."""
         fields, scope = dict(said), self
         if self.states and STATE in said:
-
-            def within(loc: tuple[str | int, ...], message: str, *, key: bool = False) -> None:
-                complain((STATE, *loc), message, key=key)
-
-            firing, resolved = parse_states(fields.pop(STATE), within)
+            firing, resolved = parse_states(fields.pop(STATE), below((STATE,), complain))
             scope = replace(self, firing=firing, resolved=resolved)
         match = parse_match(fields, complain, scope.refuses, self.empty, self.fields) if fields or not said else {}
         return Asked(match, scope.firing, scope.resolved)
@@ -89,7 +85,7 @@ def _of_both(field: str) -> str:
 
 
 def _of_a_ci(field: str) -> str:
-    if field in OF_A_CI or (field_kind(field) is None and field != STATE):
+    if field in OF_A_CI or (EVENTS.kind(field) is None and field != STATE):
         return ""
     return f"is no field of a CI; known are {', '.join(OF_A_CI)}"
 

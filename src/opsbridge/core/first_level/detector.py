@@ -1,8 +1,9 @@
-"""What is kept of one group of a rule that makes alerts, and what every kind of such rule can be asked.
+"""What every rule that makes alerts of several events is as code, and what is kept of each of its groups.
 
-A `Watch` is the saved state, a JSON array; the order of its fields is the format of the changelog. A `Kind` turns what
-is heard, and the time, into turns: the alert fires from now on, or no longer. Neither knows of events, partitions or
-the order of arrival: `derivations` brings everything in order of time, and in its own time what comes too late.
+A `Detector` is one rule's condition: it turns what is heard, and the time, into changes of the group's alert. It knows
+nothing of events, partitions or the order of arrival: derivations.py, which calls it, brings everything in order of
+time, and at once what comes too late. `GroupState` is what it remembers, saved as a JSON array: the order of its fields
+is the format of the changelog. Windows that slide with the events are here, too; what they measure is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ class Sample(NamedTuple):
     value: Value = None
 
 
-class Watch(msgspec.Struct, array_like=True):
+class GroupState(msgspec.Struct, array_like=True):
     """What is remembered of one group."""
 
     applied: int = NEVER
@@ -58,7 +59,7 @@ class Watch(msgspec.Struct, array_like=True):
     """Of a heartbeat and of a missing step: when it was heard last."""
 
 
-class Turn(NamedTuple):
+class AlertChange(NamedTuple):
     """An alert fires, or no longer."""
 
     firing: bool
@@ -71,20 +72,20 @@ Takes = Literal["events", "texts", "numbers"]
 """What a rule counts: events whatever their value; different values, as text; finite numbers."""
 
 
-class Kind(Protocol):
-    """One rule, asked about one watch at a time."""
+class Detector(Protocol):
+    """One rule's condition, asked about one group at a time."""
 
     @property
     def takes(self) -> Takes:
         """What of a mark is brought to `hear`."""
 
-    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
         """What follows from an event; its time is not before that of the others, unless it is late."""
 
-    def due(self, watch: Watch) -> int | None:
+    def due(self, state: GroupState) -> int | None:
         """When `expire` has something to do next; None, and nothing fires: nothing is worth remembering."""
 
-    def expire(self, watch: Watch, now: int) -> Turn | None:
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:
         """What follows from the time that `due` named having come, and all events up to it having been heard."""
 
 
@@ -140,7 +141,7 @@ def total(values: Sequence[float]) -> float:
         return nan
 
 
-class Sliding:
+class SlidingWindow:
     """A condition on a window that slides with the events: it ends at each of them, and reaches back `timespan`.
 
     Both ends belong to the window. The first event that meets the condition opens the alert; each one that meets it
@@ -163,38 +164,38 @@ class Sliding:
         """The figures if the window meets the condition, None if not. It is never empty."""
         raise NotImplementedError
 
-    def hear(self, watch: Watch, sample: Sample) -> Turn | None:
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
         """Fires if a window meets the condition with this event."""
-        samples = watch.samples
+        samples = state.samples
         if not self.remember(samples, sample):
             return None
         newest = samples[-1].time
-        turn = None
+        change = None
         if sample.time < newest:
-            turn = self._judged(watch, sample.time, [known for known in samples if self._around(known, sample.time)])
+            change = self._judged(state, sample.time, [known for known in samples if self._around(known, sample.time)])
         forget_before(samples, newest - self._timespan)
-        return self._judged(watch, newest, samples) if turn is None else turn
+        return self._judged(state, newest, samples) if change is None else change
 
     def _around(self, sample: Sample, end: int) -> bool:
         return end - self._timespan <= sample.time <= end
 
-    def _judged(self, watch: Watch, end: int, window: list[Sample]) -> Turn | None:
+    def _judged(self, state: GroupState, end: int, window: list[Sample]) -> AlertChange | None:
         figures = self.judge(window) if window else None
         if figures is None:
             return None
-        told = watch.raised is not None or (watch.met != NEVER and end <= watch.met + self._resolve_after)
-        watch.met = max(watch.met, end)
-        return None if told else Turn(firing=True, time=end, figures=figures)
+        told = state.raised is not None or (state.met != NEVER and end <= state.met + self._resolve_after)
+        state.met = max(state.met, end)
+        return None if told else AlertChange(firing=True, time=end, figures=figures)
 
-    def due(self, watch: Watch) -> int | None:
+    def due(self, state: GroupState) -> int | None:
         """When the alert is resolved; when none fires, when the window is empty."""
-        if watch.raised is not None:
-            return watch.met + self._resolve_after
-        return watch.samples[-1].time + self._timespan if watch.samples else None
+        if state.raised is not None:
+            return state.met + self._resolve_after
+        return state.samples[-1].time + self._timespan if state.samples else None
 
-    def expire(self, watch: Watch, now: int) -> Turn | None:
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:
         """Resolved, or forgotten."""
-        if watch.raised is not None:
-            return Turn(firing=False, time=now)
-        watch.samples.clear()
+        if state.raised is not None:
+            return AlertChange(firing=False, time=now)
+        state.samples.clear()
         return None
