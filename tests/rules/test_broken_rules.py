@@ -44,7 +44,8 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "not yaml": (
         "version: 1: 2\n",
         [
-            "a.yaml:1:11: broken YAML: mapping values are not allowed in this context; put quotes around text with a colon in it, or look at the indentation"
+            "a.yaml:1:11: broken YAML: mapping values are not allowed in this context; "  # noqa: ISC004
+            "put quotes around text with a colon in it, or look at the indentation"
         ],
     ),
     "not a mapping": ("- id: x\n", ["a.yaml:1:1: must be a mapping, not a list"]),

@@ -10,19 +10,20 @@ TWO = "cis: [{id: db-01, aliases: [10.0.0.1]}, {id: web-01}]\n"
 WINDOW = "days and times like 'Mon-Fri 08:00-18:00' or 'Sat,Sun 10:00-12:00,22:00-02:00'"
 NAME = "a name: not empty, no blanks around it, no control characters"
 
+OPENED = "a [ that is opened here is not closed"
+TAB = "character that cannot start any token; indent with spaces, and put quotes around text that starts with @, % or `"
+
 BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "not yaml": (
         {"a.yaml": "cis:\n  - id: [a\n"},
         [
-            "a.yaml:2:9: broken YAML: while parsing a flow sequence did not find expected ',' or ']'; "
-             "a [ that is opened here is not closed"
+            f"a.yaml:2:9: broken YAML: while parsing a flow sequence did not find expected ',' or ']'; {OPENED}"
         ],
     ),
     "tab": (
         {"a.yaml": "cis:\n\t- id: a\n"},
         [
-            "a.yaml:2:1: broken YAML: while scanning for the next token found character that cannot start any token; "
-             "indent with spaces, and put quotes around text that starts with @, % or `"
+            f"a.yaml:2:1: broken YAML: while scanning for the next token found {TAB}"
         ],
     ),
     "control character": (

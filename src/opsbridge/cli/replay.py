@@ -189,7 +189,8 @@ def _rows(figures: "Summary") -> Iterator[tuple[str, str, int | str]]:
     for place, reasons in figures.places.items():
         for reason, count in reasons.items():
             yield place, reason, count
-    yield "read", "the places add up" if figures.balanced else "THE PLACES DO NOT ADD UP", figures.read
+    included = ", derived events included" if figures.derived else ""
+    yield "read", f"the places add up{included}" if figures.balanced else "THE PLACES DO NOT ADD UP", figures.read
     yield "incidents", f"{figures.merged} more were merged into these" if figures.merged else "", figures.incidents
     ratio = figures.collapse_ratio
     yield "collapse", f"{figures.events_in_incidents} events of alerts", "-" if ratio is None else f"{ratio:g} : 1"

@@ -50,9 +50,11 @@ def check(
     from time import time
 
     from opsbridge.rules import RuleError, compile_rules, lint, load_rules
+    from opsbridge.testing.load import load_tests
 
     try:
         files = load_rules(paths)
+        load_tests(paths)  # what is wrong in the rules' tests is worth an annotation too
     except RuleError as error:
         _report(error.findings, output)
         raise typer.Exit(error.exit_code) from None

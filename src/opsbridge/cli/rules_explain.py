@@ -100,7 +100,8 @@ def _rules(count: int) -> str:
 
 def _event(told: "Explanation") -> Iterator[str]:
     known = "" if told.known_ci else " (not in the topology)"
-    yield f"{told.event}: {told.class_} on {told.ci}{known}, {told.state}, {told.severity}"
+    severity = f", {told.severity}" if told.state == "firing" else ""
+    yield f"{told.event}: {told.class_} on {told.ci}{known}, {told.state}{severity}"
     by = f", by {told.decided_by}" if told.decided_by else ""
     route = f" to {told.route}" if told.route else ""
     yield f"  outcome: {told.outcome}{route}{by}"
