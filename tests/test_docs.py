@@ -167,7 +167,7 @@ def test_commands_on_the_pages_exist_and_have_the_flags_shown() -> None:
     known, seen = all_commands(), 0
     for path in PAGES:
         for block in blocks(path.read_text(encoding="utf-8"), "sh"):
-            for line in re.findall(r"(?:^|\| |exec worker )(opsbridge [^|<>#]+)", block, re.MULTILINE):
+            for line in re.findall(r"(?:^|\| |exec worker )(opsbridge [^|<>#\n]+)", block, re.MULTILINE):
                 command = max((each for each in known if f"{line} ".startswith(f"{each} ")), key=len, default=None)
                 assert command, f"{path.name}: {line}"
                 assert set(re.findall(r"\s(--?[a-z][a-z-]*)", line)) <= known[command], f"{path.name}: {line}"

@@ -32,7 +32,7 @@ def told_by(rule: Derivation, history: Sequence[Item], until: int) -> list[Told]
     turns: Iterator[Told]
     match rule:
         case Threshold():
-            turns = _firings(_moments(rule, items), rule.resolve_after)
+            turns = _while_it_holds(rule, items)
         case rulebook.Sequence(missing=True):
             turns = _unanswered(rule, items)
         case rulebook.Sequence():
@@ -55,13 +55,24 @@ def _firings(moments: Sequence[int], after: int) -> Iterator[Told]:
             yield moments[last - 1] + after, False
 
 
-def _moments(rule: Threshold, items: list[Item]) -> list[int]:
+def _while_it_holds(rule: Threshold, items: list[Item]) -> Iterator[Told]:
+    """Asked of all that is in the window of every moment at which that can change, each by itself."""
     counted = [item for item in items if item.value is not None or rule.measure == "event_count"]
-    return [
-        item.time
-        for index, item in enumerate(counted, 1)
-        if rule.holds(_measure(rule, [known for known in counted[:index] if known.time >= item.time - rule.timespan]))
-    ]
+    moments = sorted({item.time + shift for item in counted for shift in (0, rule.timespan, rule.timespan + 1)})
+    held = [(moment, _holds(rule, counted, moment)) for moment in moments]
+    begins = [at for (_, before), (at, now) in pairwise([(0, False), *held]) if now and not before]
+    ends = [at for (_, before), (at, now) in pairwise(held) if before and not now]
+    spans = list(zip(begins, ends, strict=True))  # after the last moment, nothing is in the window
+    for index, (begin, over) in enumerate(spans):
+        if index == 0 or begin > spans[index - 1][1] + rule.resolve_after:
+            yield begin, True
+        if index == len(spans) - 1 or spans[index + 1][0] > over + rule.resolve_after:
+            yield over + rule.resolve_after, False
+
+
+def _holds(rule: Threshold, counted: list[Item], moment: int) -> bool:
+    window = [item for item in counted if moment - rule.timespan <= item.time <= moment]
+    return bool(window) and rule.holds(_measure(rule, window))
 
 
 def _measure(rule: Threshold, window: list[Item]) -> float:

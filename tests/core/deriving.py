@@ -14,7 +14,8 @@ import msgspec
 
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
+from opsbridge.core.first_level.derivations import Derivations
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.rulebook import Derivation, Heartbeat, Raise, Rulebook, Sequence, Threshold, Trend
 
 START: Final = 1_790_000_000_000
@@ -43,7 +44,7 @@ def span(text: str) -> int:
 
 def clock(time: int) -> str:
     """A time as timetables write it."""
-    return f"{(time - START) / 1000:g}s"
+    return f"{(time - START) / 1000:.9g}s"
 
 
 def raising(summary: str = "", ci: str = "") -> Raise:
@@ -59,43 +60,31 @@ def book_of(*rules: Derivation) -> Rulebook:
     return Rulebook(derivations={rule.key: rule for rule in rules})
 
 
-def event_count(at_least: int, timespan: str, resolve_after: str = "") -> Threshold:
+def event_count(at_least: int, timespan: str, resolve_after: str = "0s") -> Threshold:
+    return _threshold("event_count", timespan, resolve_after, at_least=at_least, summary="{count} of {limit}")
+
+
+def value_count(at_least: int, timespan: str, resolve_after: str = "0s") -> Threshold:
+    return _threshold("value_count", timespan, resolve_after, at_least=at_least, summary="{count} different")
+
+
+def measured(
+    measure: str, timespan: str, holds: Callable[[float], bool], percentile: float = 0.0, resolve_after: str = "0s"
+) -> Threshold:
+    made = _threshold(measure, timespan, resolve_after, summary="{value} of {count}")
+    return msgspec.structs.replace(made, holds=holds, percentile=percentile)
+
+
+def _threshold(measure: str, timespan: str, resolve_after: str, *, summary: str, at_least: int = 0) -> Threshold:
     return Threshold(
         rule="r",
         key="r@1",
-        raises=raising("{count} of {limit}"),
-        measure="event_count",
+        raises=raising(summary),
+        measure=measure,  # type: ignore[arg-type]  # one of the five, as text
         timespan=span(timespan),
         holds=lambda count: count >= at_least,
         at_least=at_least,
-        resolve_after=span(resolve_after or timespan),
-    )
-
-
-def value_count(at_least: int, timespan: str) -> Threshold:
-    return Threshold(
-        rule="r",
-        key="r@1",
-        raises=raising("{count} different"),
-        measure="value_count",
-        timespan=span(timespan),
-        holds=lambda count: count >= at_least,
-        at_least=at_least,
-        resolve_after=span(timespan),
-    )
-
-
-def measured(measure: str, timespan: str, holds: Callable[[float], bool], percentile: float = 0.0) -> Threshold:
-    return Threshold(
-        rule="r",
-        key="r@1",
-        raises=raising("{value} of {count}"),
-        measure=measure,  # type: ignore[arg-type]  # one of the three, as text
-        timespan=span(timespan),
-        holds=holds,
-        at_least=0,
-        percentile=percentile,
-        resolve_after=span(timespan),
+        resolve_after=span(resolve_after),
     )
 
 

@@ -1,6 +1,7 @@
 """Derived events as events: what they look like, who hears them, and what becomes of them when rules change."""
 
 import msgspec
+import pytest
 from deriving import (
     START,
     Desk,
@@ -21,8 +22,9 @@ from deriving import (
 
 from opsbridge.core.decisions import Derived, Shadowed, Withheld
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.derivations import LATENESS_MS, MAX_WAITING, Derivations
-from opsbridge.core.first_level.detector import MAX_VALUES
+from opsbridge.core.first_level.derivations import MAX_WAITING, Derivations
+from opsbridge.core.first_level.detector import MAX_VALUES, value_of
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.first_level.thresholds import percentile
 
 PAIR = event_count(2, "1m")
@@ -46,7 +48,7 @@ def test_a_derived_event_says_where_it_comes_from() -> None:
     assert firing.summary == "eve on db-1: 2, {nobody}, {"
     assert firing.id != resolved.id
     assert firing.id.startswith("derived-")
-    assert (firing.time - START, resolved.time - START) == (1_000, 61_000)
+    assert (firing.time - START, resolved.time - START) == (1_000, 60_001)
     assert [type(news) for news in desk.news] == [Derived, Derived]
 
 
@@ -105,11 +107,11 @@ def test_a_chain_is_worked_through_at_once() -> None:
 
 def test_what_is_derived_at_a_deadline_still_counts() -> None:
     """At one time, a deeper rule's deadline comes after all that the others derive, whatever they are called."""
-    deeper = named(event_count(1, "1m", "10s"), "a", depth=1, group_by=("labels.all",))
+    deeper = named(event_count(1, "10s"), "a", depth=1, group_by=("labels.all",))
     desk = Desk(PAIR, deeper, accept=_for_a).play("0s x\n0s x\n5s y\n10s y\n30s -")
     assert [line for line in lines_of(desk.events) if line.endswith(("all", "1"))] == [
         "0s fires all: 1 of 1",
-        "20s ends all",
+        "20.001s ends all",
     ]
 
 
@@ -225,18 +227,30 @@ def test_a_late_event_twice_counts_once() -> None:
     assert desk.events == []
 
 
-def test_a_late_event_is_looked_at_in_its_own_window_and_in_the_newest() -> None:
+def test_after_a_late_event_a_condition_is_asked_again_at_the_newest_time() -> None:
     desk = Desk(measured("value_sum", "20s", lambda total: total >= 3))
-    desk.play("0s a value=1\n19s a value=1\n30s -\n10s a value=1\n31s -")
-    assert lines_of(desk.events) == ["19s fires a: 3 of 3"]
-    desk = Desk(measured("value_sum", "20s", lambda total: total == 2))
-    desk.play("0s a value=1\n19s a value=5\n30s -\n10s a value=1\n31s -")
-    assert lines_of(desk.events) == ["10s fires a: 2 of 2"]
+    desk.play("0s a value=1\n19s a value=1\n24s -\n10s a value=1\n31s -").later("1h")
+    assert lines_of(desk.events) == ["19s fires a: 3 of 3", "20.001s ends a"]
+    left = Desk(measured("value_sum", "20s", lambda total: total >= 3))
+    left.play("0s a value=1\n19s a value=1\n26s -\n10s a value=1\n31s -").later("1h")
+    assert left.events == [], "at 20.001 s the first had left"
+    ends = Desk(measured("value_avg", "20s", lambda average: average >= 5))
+    ends.play("0s a value=1\n10s a value=9\n20s -\n5s a value=0\n21s -")
+    assert lines_of(ends.events) == ["10s fires a: 5 of 2", "10s ends a"]
+
+
+def test_what_a_late_event_changes_comes_after_what_was_told() -> None:
+    """The alert was told to be over at 10 s; that it is not makes it fire anew, a millisecond later."""
+    desk = Desk(measured("value_avg", "20s", lambda average: average >= 5))
+    desk.play("0s a value=9\n10s a value=0\n15s -\n5s a value=9\n16s -")
+    assert lines_of(desk.events) == ["0s fires a: 9 of 1", "10s ends a", "10.001s fires a: 6 of 3"]
+    desk.play("6s a value=0\n17s -")
+    assert lines_of(desk.events)[3:] == ["10.001s ends a"]
 
 
 def test_what_is_told_is_not_told_again_for_a_late_event() -> None:
-    desk = Desk(event_count(2, "20s", "5s")).play("0s a\n2s a\n13s -\n1s a\n14s -").later("1m")
-    assert lines_of(desk.events) == ["2s fires a: 2 of 2", "7s ends a"]
+    desk = Desk(event_count(2, "5s", "5s")).play("0s a\n2s a\n11s -\n1s a\n12s -").later("1m")
+    assert lines_of(desk.events) == ["2s fires a: 2 of 2", "11.001s ends a"]
 
 
 def test_a_late_value_does_not_make_its_newest_older() -> None:
@@ -299,7 +313,7 @@ def test_a_shadow_that_is_gone_reports_so() -> None:
 def test_other_rules_go_on_as_if_nothing_had_happened() -> None:
     gone = named(PAIR, "gone")
     desk = Desk(PAIR, gone).play("0s a\n0s a rule=gone@1").restart(PAIR).play("59s a").later("10s")
-    assert lines_of(desk.events) == ["59s fires a: 2 of 2"]
+    assert lines_of(desk.events) == ["59s fires a: 2 of 2", "60.001s ends a"]
 
 
 def test_a_ci_that_is_expected_no_more_is_not_missed() -> None:
@@ -360,7 +374,7 @@ def test_working_early_leaves_deadlines_in_their_order() -> None:
     desk = Desk(event_count(2, "1s")).play("0s a\n0s a")
     for place in range(3, MAX_WAITING + 4):
         desk.hear(marked(f"e{place}", START + 2_000 + (place > 4), Mark("r@1", 0, "a")), place)
-    assert lines_of(desk.later("0s").events) == ["0s fires a: 2 of 2", "1s ends a", "2s fires a: 2 of 2"]
+    assert lines_of(desk.later("0s").events) == ["0s fires a: 2 of 2", "1.001s ends a", "2s fires a: 2 of 2"]
 
 
 def test_values_are_bounded() -> None:
@@ -372,6 +386,38 @@ def test_values_are_bounded() -> None:
     (value,) = desk.save().values()
     assert value.count(b"[17900") == MAX_VALUES
     assert len(value) < 1_000_000, "one record of the changelog"
+
+
+def test_different_values_are_bounded() -> None:
+    """As many as a rule can ask for, each as long as it may be to be remembered as it is, fit one record."""
+    desk = Desk(value_count(MAX_VALUES, "24h"))
+    for place in range(MAX_VALUES):
+        desk.rules.hear(marked(f"e{place}", START + place, Mark("r@1", 0, "a", f"{place:024}")), place)
+        desk.rules.advance(START + place)
+    desk.advance(START + span("10m"))
+    assert len(desk.events) == 1, "none was taken for another"
+    (value,) = desk.save().values()
+    assert value.count(b'"00000') == MAX_VALUES
+    assert len(value) < 1_000_000, "one record of the changelog"
+
+
+@pytest.mark.parametrize("strange", ["x" * 8_192, "\x01" * 24, "\U0001f525" * 24, "\\" * 24])
+def test_no_value_takes_more_to_save_than_a_plain_one(strange: str) -> None:
+    remembered = [value_of("texts", Mark("r", 0, "a", strange + end)) for end in "ab"]
+    assert remembered[0] != remembered[1]
+    assert all(len(msgspec.json.encode(value)) <= 26 for value in remembered)
+
+
+def test_short_values_are_remembered_as_they_are_and_long_ones_told_apart() -> None:
+    desk = Desk(value_count(3, "1m"))
+    long = "v" * 5_000
+    for place, value in enumerate((long, long, "v" * 24, long + "w")):
+        desk.hear(marked(f"e{place}", START + place, Mark("r@1", 0, "a", value)), place)
+    desk.advance(START + 10_000)
+    assert lines_of(desk.events) == ["0.003s fires a: 3 different"]
+    (saved,) = desk.save().values()
+    assert b'"' + b"v" * 24 + b'"' in saved
+    assert len(saved) < 1_000
 
 
 def test_a_group_that_moves_its_deadline_stands_in_the_agenda_once() -> None:
@@ -394,7 +440,7 @@ def test_numbers_beyond_all_bounds_decide_nothing() -> None:
         .play(huge)
         .later("10s")
     )
-    assert [event.time for event in total.events] == [START], "one is a number; two are more than any"
+    assert [event.time for event in total.events] == [START, START + 1_000], "one is a number; two are more than any"
     line = Desk(trend(1e9, "1m", "1h")).play(huge).later("10s")
     assert line.events == []
     odd = (float("nan"), float("inf"))

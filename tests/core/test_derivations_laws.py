@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import Withheld
 from opsbridge.core.event import Event, Mark
-from opsbridge.core.first_level.derivations import LATENESS_MS, Derivations
+from opsbridge.core.first_level.derivations import Derivations
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.rulebook import Derivation, Heartbeat, Sequence
 
 LAW: Final = settings(
@@ -41,6 +42,7 @@ STORM: Final = named(event_count(2, "20s", "7s"), "storm", depth=1, group_by=("l
 QUIET: Final = named(heartbeat("25s"), "quiet", depth=2)
 """Hears the storm's own alert, firing and resolved."""
 
+_afters = st.sampled_from(["0s", "1ms", "1s", "4s", "13s"])
 _spans = st.sampled_from(["1s", "4s", "10s", "13s", "30s"])
 
 
@@ -48,6 +50,7 @@ _spans = st.sampled_from(["1s", "4s", "10s", "13s", "30s"])
 def rules(draw: st.DrawFn) -> Derivation:
     """A rule of any kind, over spans of seconds."""
     span, after, number = draw(_spans), draw(_spans), draw(st.integers(1, 4))
+    keep = draw(_afters)
     above = draw(st.booleans())
     level = draw(st.sampled_from([0.0, 2.5, 7.0]))
 
@@ -57,13 +60,14 @@ def rules(draw: st.DrawFn) -> Derivation:
     kind = draw(st.sampled_from(["count", "values", "sum", "avg", "rank", "any", "order", "missing", "pulse", "line"]))
     match kind:
         case "count":
-            return event_count(number, span, after)
+            return event_count(number, span, keep)
         case "values":
-            return value_count(number, span)
+            return value_count(number, span, keep)
         case "sum" | "avg":
-            return measured(f"value_{kind}", span, holds)
+            return measured(f"value_{kind}", span, holds, resolve_after=keep)
         case "rank":
-            return measured("value_percentile", span, holds, percentile=draw(st.sampled_from([5, 50, 95, 99.9, 100])))
+            rank = draw(st.sampled_from([5, 50, 95, 99.9, 100]))
+            return measured("value_percentile", span, holds, rank, keep)
         case "any":
             return in_any_order(draw(st.integers(2, 3)), span)
         case "order":

@@ -27,7 +27,7 @@ def test_the_third_event_within_five_minutes_fires() -> None:
         601s -
     """).expect("""
         300s fires db-1: 3 of 3
-        600s ends db-1
+        300.001s ends db-1
     """)
 
 
@@ -44,34 +44,58 @@ def test_near_misses_of_a_count(miss: str, timetable: str) -> None:
     Desk(event_count(3, "5m")).play(timetable).later("1h").expect("")
 
 
-def test_each_event_that_meets_the_condition_again_keeps_the_alert() -> None:
-    """The window slides: a fourth and fifth event find three in their five minutes; the sixth does not."""
-    Desk(event_count(3, "5m", "1m")).play("""
-        0s db-1
-        10s db-1
-        20s db-1
-        80s db-1
-        135s db-1
-        400s db-1
-    """).expect("""
-        20s fires db-1: 3 of 3
-        195s ends db-1
+def test_an_event_every_two_minutes_fires_without_interruption() -> None:
+    """Three in ten minutes: there are always five or six, until too few are left eight minutes after the last."""
+    events = "\n".join(f"{minute}m db-1" for minute in range(0, 61, 2))
+    Desk(event_count(3, "10m")).play(events).later("1h").expect("""
+        240s fires db-1: 3 of 3
+        3960.001s ends db-1
     """)
 
 
-def test_an_event_of_the_last_moment_keeps_the_alert() -> None:
-    Desk(event_count(1, "10s", "1m")).play("0s a\n60s a\n121s -").expect("""
-        0s fires a: 1 of 1
-        120s ends a
+def test_a_count_is_over_when_its_third_newest_event_leaves() -> None:
+    Desk(event_count(3, "5m")).play("0s a\n10s a\n20s a\n80s a\n135s a").later("1h").expect("""
+        20s fires a: 3 of 3
+        320.001s ends a
+    """)
+
+
+def test_an_event_of_the_moment_in_which_another_leaves_takes_its_place() -> None:
+    Desk(event_count(2, "10s")).play("0s a\n9s a\n10001ms a").later("1h").expect("""
+        9s fires a: 2 of 2
+        19.001s ends a
     """)
 
 
 def test_after_its_end_the_alert_fires_again() -> None:
     Desk(event_count(2, "10s")).play("0s a\n1s a\n20s a\n21s a\n40s -").expect("""
         1s fires a: 2 of 2
-        11s ends a
+        10.001s ends a
         21s fires a: 2 of 2
-        31s ends a
+        30.001s ends a
+    """)
+
+
+# resolve_after: for how long the condition has to be over
+
+
+def test_the_alert_goes_on_for_as_long_as_it_is_kept() -> None:
+    Desk(event_count(2, "10s", "1m")).play("0s a\n1s a").later("1h").expect("""
+        1s fires a: 2 of 2
+        70.001s ends a
+    """)
+
+
+def test_a_condition_that_holds_again_in_the_last_moment_keeps_the_alert() -> None:
+    Desk(event_count(1, "10s", "1m")).play("0s a\n70001ms a").later("1h").expect("""
+        0s fires a: 1 of 1
+        140.002s ends a
+    """)
+    Desk(event_count(1, "10s", "1m")).play("0s a\n70002ms a").later("1h").expect("""
+        0s fires a: 1 of 1
+        70.001s ends a
+        70.002s fires a: 1 of 1
+        140.003s ends a
     """)
 
 
@@ -137,7 +161,7 @@ def test_near_misses_of_a_sum(miss: str, timetable: str) -> None:
 
 
 def test_the_average_is_over_the_events_of_the_window() -> None:
-    Desk(measured("value_avg", "1m", lambda average: average < 5)).play("""
+    Desk(measured("value_avg", "1m", lambda average: 3 < average < 5)).play("""
         0s a value=9
         30s a value=3
         61s a value=4
@@ -153,8 +177,32 @@ def test_a_range_holds_between_its_bounds() -> None:
         21500ms a value=30
     """).expect("""
         20s fires a: 20 of 1
-        21s ends a
+        21.001s ends a
     """)
+
+
+def test_an_average_rises_when_a_low_value_leaves() -> None:
+    """Nothing comes at five minutes: the alert is raised because the 10 leaves, and ends when nothing is left."""
+    Desk(measured("value_avg", "5m", lambda average: average >= 90)).play("""
+        0m a value=10
+        4m a value=100
+    """).later("1h").expect("""
+        300.001s fires a: 100 of 1
+        540.001s ends a
+    """)
+
+
+def test_of_nothing_no_condition_holds() -> None:
+    for measure in ("value_sum", "value_avg", "value_percentile"):
+        Desk(measured(measure, "1m", lambda value: value < 5, 95)).play("0s a value=9").later("1h").expect("")
+
+
+def test_what_comes_in_one_moment_is_taken_together() -> None:
+    """In between, the average would have been 100."""
+    Desk(measured("value_avg", "1m", lambda average: average >= 90)).play("""
+        0s a value=100 id=a
+        0s a value=10 id=b
+    """).later("1h").expect("")
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

@@ -15,8 +15,8 @@ from estates import LAW
 from opsbridge.core.calendar import AnyOf, Span, Windows
 from opsbridge.core.decisions import Outcome, Suppressed
 from opsbridge.core.event import Event, Mark
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.first_level.level import FirstLevel, Heard
-from opsbridge.core.first_level.withholding import LATENESS_MS
 from opsbridge.core.rulebook import Flapping, Gate, Hold, Maintenance, Rulebook
 
 S: Final = 1_000

@@ -379,3 +379,17 @@ def test_severity_and_events_are_told_as_they_were_when_it_was_decided() -> None
         told = [told for told in scenario.decisions if isinstance(told, Suppressed)]
         assert [(each.state, each.severity, each.events) for each in told] == [("withheld", 1, 1), ("resolved", 3, 4)]
         scenario.checked()
+
+
+def test_a_tool_that_repeats_itself_tells_nothing_new_of_what_is_withheld() -> None:
+    """A report after so long a silence that it might be another firing belongs with the one that is withheld."""
+    with Scenario(ESTATE, book({"down": DOWN})) as scenario:
+        scenario.play("""
+            0s db1 HostDown critical
+            1s db1 Slow warning
+            1000s db1 Slow warning
+            2000s db1 Slow resolved
+            2060s -
+        """)
+        assert [line.split()[1] for line in suppressed(scenario)] == ["withheld", "resolved"]
+        scenario.checked()  # the scenario looks for every event at its end

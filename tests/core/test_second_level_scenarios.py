@@ -1,8 +1,9 @@
 """Situations as timetables: silent, late and early roots, several failures, depth, cycles, merging, life-cycle."""
 
-from timetable import Scenario
+from timetable import FAR, Scenario, graph_of, report
 
 from opsbridge.core.decisions import IncidentMembers
+from opsbridge.core.pipeline import Pipeline
 
 ESTATE = """
 shop* web* -> vm-1
@@ -309,3 +310,24 @@ def test_members_are_named_in_the_order_of_their_news_also_after_a_restart() -> 
         last = [decision for decision in scenario.decisions if isinstance(decision, IncidentMembers)][-1]
         assert [(member.class_, member.occurrence) for member in last.moved.joined] == [("A", 2), ("C", 1)]
         scenario.checked()
+
+
+def test_a_restart_after_a_situation_ceased_to_count_does_not_find_it_counting() -> None:
+    """A CI that fires again after a lull has another reason: what it said before no longer counts, also when saved."""
+    lines = (
+        "0s web Broken critical",
+        "188275s web Slow minor",
+        "188657s web Slow resolved",
+        "188717001ms web Broken minor",
+        "188728s other Slow resolved",
+        "600000s other Gone major",
+    )
+    pipeline, disturbed = Pipeline(graph_of("web\nother")), Pipeline(graph_of("web\nother"))
+    saved: dict[bytes, bytes | None] = {}
+    for number, line in enumerate(lines):
+        heard = report(number, line)
+        assert disturbed.advance([heard], FAR) == pipeline.advance([heard], FAR)
+        saved.update(disturbed.changes())  # after every event, as the stream does
+        disturbed = Pipeline(graph_of("web\nother"))
+        disturbed.restore((key, value) for key, value in saved.items() if value is not None)
+    assert disturbed.finish() == pipeline.finish()

@@ -218,7 +218,7 @@ class Scenario:
         assert len(placed) == len(set(placed)), "an event is in two incidents"
         assert set(placed) <= self._heard
         withheld = sum(
-            len(events) for alert, events in self.ledger._events_of.items() if alert in self.ledger.suppressed
+            len(events) for alert, events in self.ledger._events_of.items() if self.ledger._is_suppressed(alert)
         )
         withheld += self.ledger.events_unanswered().total()
         missing = len(self._heard) - len(placed) - waited - withheld

@@ -144,6 +144,10 @@ CASES: dict[str, tuple[str, ...]] = {
         "{id: a, kind: dedup, $m, fingerprint: §[]}",
         "fingerprint: is an empty list; name at least one field",
     ),
+    "dedup across CIs": (
+        "{id: a, kind: dedup, $m, fingerprint: §[class, labels.circuit]}",
+        "fingerprint: must have `ci` among its fields: an alert is about one CI",
+    ),
     "dedup by one field that is no list": (
         "{id: a, kind: dedup, $m, fingerprint: §ci}",
         "fingerprint: must be a list, not 'ci'; say [ci]",

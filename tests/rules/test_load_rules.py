@@ -152,7 +152,7 @@ def test_heartbeats_hear_all_events_if_nothing_else_is_said() -> None:
 def test_thresholds() -> None:
     events, values, percentile = (says(rule, Threshold) for rule in sound("threshold"))
     assert events.raises == Raise("B", 3, "{labels.u} {count} of {value}", "", 1)
-    assert (events.group_by, events.timespan, events.resolve_after) == (("labels.u", "labels.host"), 300_000, 300_000)
+    assert (events.group_by, events.timespan, events.resolve_after) == (("labels.u", "labels.host"), 300_000, 0)
     assert (events.at_least, values.at_least, percentile.at_least) == (3, 4, 0)
     assert [value for value in (2, 3, 3.0, 4) if events.holds(value)] == [3, 3.0, 4]
     assert [value for value in (3, 3.0, 4) if values.holds(value)] == [4]

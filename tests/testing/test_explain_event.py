@@ -18,6 +18,7 @@ from opsbridge.core.intake import Intake, Report
 from opsbridge.rules import compile_rules, load_rules
 from opsbridge.sources.canonical import decode
 from opsbridge.testing.explain import Explanation, NoEventError, RuleAnswer, explain
+from opsbridge.testing.words import readable, similar
 
 ESTATE: Final = CIGraph(
     [CI("app", site="x"), CI("db", type="database", owner="dba", tier=1), CI("host", type="host")],
@@ -135,7 +136,7 @@ def test_labels_and_fingerprint_are_told_before_and_after(tmp_path: Path) -> Non
           kind: enrich
           match: {ci: db}
           set: {labels.team: web, labels.site: {from: ci.site}}
-        - {id: by-team, kind: dedup, match: {labels.team: dba}, fingerprint: [labels.team]}
+        - {id: by-team, kind: dedup, match: {labels.team: dba}, fingerprint: [ci, labels.team]}
         - {id: by-ci, kind: dedup, match: {ci: db}, fingerprint: [ci]}
         """,
         labels={"env": "test"},
@@ -143,7 +144,8 @@ def test_labels_and_fingerprint_are_told_before_and_after(tmp_path: Path) -> Non
     assert explanation.labels_before == {"env": "test"}
     assert explanation.labels_after == {"env": "prod", "team": "dba"}
     assert explanation.fingerprint_before == "db\x1fDown"
-    assert explanation.fingerprint_after.endswith("labels.team\x1fdba")
+    assert explanation.fingerprint_after.endswith("labels.team\x1fdb\x1fdba")
+    assert "  fingerprint: db|Down -> ci=db, labels.team=dba" in text(explanation, near=1)
     assert of(explanation, "owner").note == "labels.team: dba; labels.env: prod"
     assert of(explanation, "other").note == "labels.team: web (another rule before says dba); nothing for labels.site"
     assert of(explanation, "by-team").decides
@@ -238,27 +240,204 @@ def test_a_resolution_is_asked_only_where_resolutions_are_heard(tmp_path: Path) 
     assert explanation.outcome == "goes on"
 
 
-WINDOW = """
-- {id: work, kind: maintenance, cis: {ci.type: host}, windows: [{from: 2026-01-05T11:00:00Z, to: 2026-01-05T13:00:00Z}]}
-- {id: later, kind: maintenance, cis: {ci: db}, inherit: false, windows: [{weekly: "Sun 22:00-24:00"}]}
+UNCOUNTED = """
+- id: average
+  kind: threshold
+  type: value_avg
+  match: {class: Down}
+  timespan: 5m
+  condition: {gte: 30, field: labels.v}
+  raise: {class: Slow, severity: major}
+- id: different
+  kind: threshold
+  type: value_count
+  match: {class: Down}
+  timespan: 5m
+  condition: {gte: 3, field: labels.user}
+  raise: {class: Many, severity: major}
+- id: filling
+  kind: trend
+  match: {class: Down}
+  field: labels.v
+  limit: 90
+  crosses_within: 4h
+  over: 1h
+  raise: {class: Filling, severity: major}
+- id: by-node
+  kind: threshold
+  type: event_count
+  match: {class: Down}
+  group_by: [labels.user, labels.node]
+  timespan: 5m
+  condition: {gte: 3}
+  raise: {class: Often, severity: major, ci: "{labels.node}"}
 """
 
 
 @pytest.mark.parametrize(
-    ("ci", "work", "later"),
+    ("labels", "reasons"),
     [
-        ("host", "a window is open until 2026-01-05T13:00:00Z", ""),
-        ("db", "a window is open until 2026-01-05T13:00:00Z; inherited from host", "no window is open"),
-        ("app", "a window is open until 2026-01-05T13:00:00Z; inherited from host", ""),
-        ("nobody", "", ""),
+        (
+            {"v": "high"},
+            {
+                "average": "labels.v is no number: 'high'",
+                "different": "there is no labels.user",
+                "filling": "labels.v is no number: 'high'",
+                "by-node": "its group names no CI: labels.node is empty",
+            },
+        ),
+        (
+            {"user": "eve"},
+            {
+                "average": "there is no labels.v",
+                "different": "",
+                "filling": "there is no labels.v",
+                "by-node": "its group names no CI: labels.node is empty",
+            },
+        ),
+        (
+            {"v": "", "user": "eve", "node": ""},
+            {
+                "average": "labels.v is no number: ''",
+                "different": "",
+                "filling": "labels.v is no number: ''",
+                "by-node": "its group names no CI: labels.node is empty",
+            },
+        ),
+        ({"v": "1e1", "user": "eve", "node": "n"}, dict.fromkeys(["average", "different", "filling", "by-node"], "")),
+    ],
+)
+def test_why_an_event_that_matches_is_not_counted(
+    tmp_path: Path, labels: dict[str, str], reasons: dict[str, str]
+) -> None:
+    explanation = told(tmp_path, UNCOUNTED, labels=labels)
+    assert {answer.rule: answer.answers[0].uncounted for answer in explanation.rules} == reasons
+    assert {answer.rule for answer in explanation.rules if answer.decides} == {
+        rule for rule, reason in reasons.items() if not reason
+    }
+    lines = list(text(explanation, near=1))
+    for rule, reason in reasons.items():
+        first = next(number for number, line in enumerate(lines) if line.startswith(f"+ {rule} "))
+        assert ("does not count it" in lines[first]) == bool(reason)
+        assert lines[first + 2].startswith(f"    => not counted: {reason}") == bool(reason)
+
+
+WINDOW = """
+- {id: work, kind: maintenance, cis: {ci.type: host}, windows: [{from: 2026-01-05T11:00:00Z, to: 2026-01-05T13:00:00Z}]}
+- id: later
+  kind: maintenance
+  cis: {ci: db}
+  inherit: false
+  windows: [{weekly: "Sun 22:00-24:00", zone: Europe/Berlin}]
+- {id: past, kind: maintenance, cis: {ci: db}, windows: [{from: 2026-01-04T11:00:00Z, to: 2026-01-04T13:00:00Z}]}
+"""
+OPEN: Final = "a window is open until 2026-01-05T13:00:00Z"
+NEXT: Final = "no window is open, the next begins 2026-01-11T21:00:00Z (2026-01-11 22:00 Europe/Berlin)"
+
+
+@pytest.mark.parametrize(
+    ("ci", "notes", "inherited"),
+    [
+        ("host", {"work": OPEN}, ""),
+        ("db", {"work": OPEN, "later": NEXT, "past": "no window is open, nor will be"}, "host"),
+        ("app", {"work": OPEN, "past": "no window is open, nor will be"}, "host"),
+        ("nobody", {}, ""),
     ],
 )
 def test_of_a_maintenance_its_window_is_told_and_from_whom_it_is_inherited(
-    tmp_path: Path, ci: str, work: str, later: str
+    tmp_path: Path, ci: str, notes: dict[str, str], inherited: str
 ) -> None:
     explanation = told(tmp_path, WINDOW, ci=ci)
-    assert (of(explanation, "work").note, of(explanation, "later").note) == (work, later)
-    assert (of(explanation, "work").matches, of(explanation, "later").matches) == (work != "", later != "")
+    covering = {answer.rule: answer for answer in explanation.rules if answer.matches}
+    assert {rule: answer.note for rule, answer in covering.items()} == notes
+    assert {rule for rule, answer in covering.items() if answer.decides} == ({"work"} if notes else set())
+    assert of(explanation, "work").answers[0].inherited == inherited
+    lines = list(text(explanation, near=1))
+    for rule, note in notes.items():
+        assert any(line.startswith(f"+ {rule} (maintenance) covers it; {note}  ") for line in lines)
+    assert ("    + inherited: it is lost without host" in lines) == bool(inherited)
+    assert "    - ci.type is 'host': 'database'" not in lines
+
+
+def test_who_is_not_asked_because_there_is_no_alert_says_so_once(tmp_path: Path) -> None:
+    log = "- {id: log, kind: classify, match: {class: Down}, significance: informational}"
+    lines = list(text(told(tmp_path, f"{log}\n{WINDOW}", ci="host"), near=1))
+    (work,) = [number for number, line in enumerate(lines) if line.startswith("+ work")]
+    assert lines[work].startswith("+ work (maintenance) covers it; the event is informational: there is no alert")
+    assert lines[work + 1] == "    + ci.type is 'host': 'host'"
+
+
+def test_a_window_that_is_only_tried_says_when_it_opens_too(tmp_path: Path) -> None:
+    trial = WINDOW.replace("inherit: false", "shadow: true")
+    assert of(told(tmp_path, trial), "later").note == f"{NEXT}; in trial: it only reports what it would do"
+
+
+NEARLY = """
+- {id: spelled, kind: filter, match: {class: [DiskFull, Up]}, action: drop}
+- {id: other-class, kind: filter, match: {class: NetworkDown, ci: db}, action: drop}
+- {id: this-class, kind: filter, match: {class: diskfull, ci: web}, action: drop}
+- {id: no-class, kind: filter, match: {ci: db, labels.x: "1"}, action: drop}
+- {id: far, kind: filter, match: {ci: db, labels.x: "1", labels.y: "1"}, action: drop}
+- {id: only-not, kind: heartbeat, match: {class: {not: S}, ci: web}, every: 1m, raise: {class: S, severity: major}}
+"""
+
+
+def test_near_is_what_is_about_such_events(tmp_path: Path) -> None:
+    explanation = told(tmp_path, NEARLY, **{"class": "diskfull"})
+    near = {most: [rule.rule for rule in explanation.rules if rule.near(most)] for most in (0, 1, 2)}
+    assert near == {
+        0: [],
+        1: ["spelled", "this-class", "no-class"],
+        2: ["spelled", "this-class", "no-class", "far"],
+    }
+    default, whole = list(text(explanation, near=1)), list(text(explanation, near=None))
+    assert "      nearly: 'diskfull' is spelled 'DiskFull' in the rule" in default
+    assert default[-1] == "3 rules do not come near; --all shows all"
+    assert set(default[:-1]) <= set(whole)
+    short = {line.split()[1]: line.partition("match, ")[2].partition("  ")[0] for line in whole if line[:2] == "- "}
+    assert short == {
+        "spelled": "1 short",
+        "other-class": "1 short, and is not about such events",
+        "this-class": "1 short",
+        "no-class": "1 short",
+        "far": "2 short",
+        "only-not": "1 short, and is not about such events",
+    }
+
+
+def test_short_is_counted_of_the_question_that_is_about_such_events(tmp_path: Path) -> None:
+    steps = "[{match: {class: Up}}, {match: {class: Down, labels.x: '1', labels.y: '1'}}]"
+    fires = "timespan: 1h, raise: {class: S, severity: major}"
+    explanation = told(tmp_path, f"- {{id: steps, kind: sequence, type: temporal, steps: {steps}, {fires}}}")
+    answer = of(explanation, "steps")
+    assert (answer.missing, answer.near(1), answer.near(2)) == (2, False, True)
+
+
+@pytest.mark.parametrize(
+    ("had", "asked", "name"),
+    [
+        ("disk_full", ["DiskFull"], "DiskFull"),
+        ("LinkDwon", ["LinkUp", "LinkDown"], "LinkDown"),
+        ("LinkUp", ["LinkDown"], ""),
+        ("Down", [], ""),
+    ],
+)
+def test_names_that_are_spelled_nearly_the_same(had: str, asked: list[str], name: str) -> None:
+    assert similar(had, asked) == name
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1fclass,labels.port\x1fLinkDown\x1f1", "class=LinkDown, labels.port=1"),
+        ("\x1flabels.port\x1f", "labels.port="),
+        ("\x1fclass\x1fLink\x1fDown", "|class|Link|Down"),
+        ("rule\x1fmany\x1fdb", "rule|many|db"),
+        ("a key", "a key"),
+    ],
+)
+def test_fingerprints_for_people(raw: str, shown: str) -> None:
+    assert readable(raw) == shown
 
 
 def test_what_its_class_means_is_told_and_who_asks_no_event(tmp_path: Path) -> None:

@@ -153,20 +153,36 @@ def test_labels_and_fingerprints_are_those_that_rules_give(tmp_path: Path) -> No
               match: {ci.type: database}
               set: {labels.team: {from: ci.owner}}
               tests:
-                - name: of one team, one alert
-                  topology: {cis: [{id: db-1, type: database, owner: dba}, {id: db-2, type: database, owner: dba}]}
+                - name: of one team and CI, one alert
+                  topology: {cis: [{id: db-1, type: database, owner: dba}]}
                   events:
                     - {at: 0s, ci: db-1, class: Down, severity: major}
-                    - {at: 1s, ci: db-2, class: Down, severity: major}
-                  expect: [{at: 1s, alerts: [{class: Down}]}]
+                    - {at: 1s, ci: db-1, class: Broken, severity: major}
+                  expect: [{at: 1s, alerts: [{class: Down, fingerprint: "ci=db-1, labels.team=dba"}]}]
             - id: once-a-team
               kind: dedup
-              match: {class: Down}
-              fingerprint: [class, labels.team]
+              match: {labels.team: dba}
+              fingerprint: [ci, labels.team]
             """,
         )
         == ""
     )
+
+
+def test_a_fingerprint_that_rules_give_is_told_readably(tmp_path: Path) -> None:
+    rules = """
+        - id: by-port
+          kind: dedup
+          match: {class: LinkDown}
+          fingerprint: [ci, labels.port]
+          tests:
+            - name: by port
+              events: [{at: 0s, ci: a, class: LinkDown, severity: major, labels: {port: "1"}}]
+              expect: [{at: 0s, alerts: [{ci: a, fingerprint: "ci=a, labels.port=1"}]}]
+        """
+    assert differences(tmp_path, rules) == ""
+    wrong = differences(tmp_path, rules.replace("port=1", "port=2"))
+    assert '+  {ci: a, fingerprint: "ci=a, labels.port=1", ' in wrong
 
 
 HOLD = """

@@ -16,15 +16,11 @@ TAB = "character that cannot start any token; indent with spaces, and put quotes
 BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "not yaml": (
         {"a.yaml": "cis:\n  - id: [a\n"},
-        [
-            f"a.yaml:2:9: broken YAML: while parsing a flow sequence did not find expected ',' or ']'; {OPENED}"
-        ],
+        [f"a.yaml:2:9: broken YAML: while parsing a flow sequence did not find expected ',' or ']'; {OPENED}"],
     ),
     "tab": (
         {"a.yaml": "cis:\n\t- id: a\n"},
-        [
-            f"a.yaml:2:1: broken YAML: while scanning for the next token found {TAB}"
-        ],
+        [f"a.yaml:2:1: broken YAML: while scanning for the next token found {TAB}"],
     ),
     "control character": (
         {"a.yaml": "cis:\n  - id: a\x01b\n"},

@@ -87,7 +87,7 @@ def text(told: "Explanation", *, near: int | None) -> Iterator[str]:
         yield from _rule(rule)
     far = len(told.rules) - len(shown)
     if far:
-        yield f"{far} {'rules are' if far > 1 else 'rule is'} far from matching; --all shows all"
+        yield f"{far} {'rules do' if far > 1 else 'rule does'} not come near; --all shows all"
     if correlate := told.not_asked["correlate"]:
         yield f"{_rules(len(correlate))} of kind correlate, not asked of events: what the class means stands above"
     if respond := told.not_asked["respond"]:
@@ -120,16 +120,26 @@ def _event(told: "Explanation") -> Iterator[str]:
 
 
 def _rule(rule: "RuleAnswer") -> Iterator[str]:
-    verdict = "matches" if rule.matches else f"does not match, {rule.missing} short"
-    if rule.matches and not rule.decides and rule.note:
-        verdict += ", but has no say"
     trial = ", in trial" if rule.shadow else ""
+    verdict, note = _verdict(rule)
     yield f"{_MARK[rule.matches]} {rule.rule} ({rule.kind}{trial}) {verdict}  {rule.path}:{rule.line}"
-    if rule.note:
-        yield f"    {rule.note}"
+    if note:
+        yield f"    {note}"
     for answer in rule.answers:
         yield from _answer(answer, several=len(rule.answers) > 1)
     yield ""
+
+
+def _verdict(rule: "RuleAnswer") -> tuple[str, str]:
+    """What becomes of a rule, and what else is to be said of it."""
+    if rule.nearest is not None:
+        far = "" if rule.nearest.akin else ", and is not about such events"
+        return f"does not match, {rule.missing} short{far}", rule.note
+    if rule.kind == "maintenance":
+        return f"covers it; {rule.note}", ""
+    if not rule.decides and rule.note:
+        return "matches, but has no say", rule.note
+    return "matches, but does not count it" if any(each.uncounted for each in rule.answers) else "matches", rule.note
 
 
 def _answer(answer: "Answer", *, several: bool) -> Iterator[str]:
@@ -140,9 +150,15 @@ def _answer(answer: "Answer", *, several: bool) -> Iterator[str]:
     for each in answer.tested:
         had = "nothing" if each.had is None else f"'{_visible(each.had)}'"
         yield f"    {_MARK[each.holds]} {each.field} {each.condition}: {had}"
-    if not answer.tested and answer.heard:
+        if each.similar:
+            yield f"      nearly: '{_visible(each.had or '')}' is spelled '{each.similar}' in the rule"
+    if answer.inherited:
+        yield f"    + inherited: it is lost without {answer.inherited}"
+    if not answer.tested and answer.heard and not answer.inherited:
         yield "    + every event"
-    if answer.matches:
+    if answer.matches and answer.uncounted:
+        yield f"    => not counted: {answer.uncounted}"
+    elif answer.matches:
         yield f"    => {answer.effect}"
         if answer.group:
             group = ", ".join(f"{field} {_visible(value) or 'nothing'}" for field, value in answer.group.items())
@@ -152,4 +168,6 @@ def _answer(answer: "Answer", *, several: bool) -> Iterator[str]:
 
 
 def _visible(value: str) -> str:
-    return value.replace("\x1f", "|")
+    from opsbridge.testing.words import readable
+
+    return readable(value)

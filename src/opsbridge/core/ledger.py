@@ -6,7 +6,7 @@ Only replay and tests keep one, since it grows with the input; the stream counts
 from collections import Counter
 from collections.abc import Iterable
 
-from opsbridge.core.decisions import Derived, Expired, Incident, IncidentMembers, Suppressed, Unanswered
+from opsbridge.core.decisions import Derived, Expired, Incident, IncidentMembers, Suppressed, Transition, Unanswered
 from opsbridge.core.pipeline import Decision, Pipeline
 
 
@@ -25,6 +25,8 @@ class Ledger:
         self._events_of: dict[tuple[str, str], list[str]] = {}
         self.suppressed: dict[tuple[str, str], Suppressed] = {}
         """(fingerprint, opening event) -> why it is withheld, or was until it was over."""
+        self._newest: dict[str, str] = {}  # fingerprint -> opening event of its newest firing
+        self._goes_on: dict[tuple[str, str], tuple[str, str]] = {}  # a firing told as renewed -> the one before it
         self._early: dict[str, list[str]] = {}  # resolutions that came before their firing, by fingerprint
 
     def heard(self, event_id: str, fingerprint: str) -> None:
@@ -44,6 +46,11 @@ class Ledger:
                 self._early.pop(decision.fingerprint, None)
             elif isinstance(decision, Derived):
                 self.heard(decision.event, decision.fingerprint)
+            elif isinstance(decision, Transition):
+                if decision.change == "renewed" and decision.fingerprint in self._newest:
+                    before = self._newest[decision.fingerprint]
+                    self._goes_on[decision.fingerprint, decision.event] = decision.fingerprint, before
+                self._newest[decision.fingerprint] = decision.event
             elif isinstance(decision, Suppressed):
                 self._suppress(decision)
             elif isinstance(decision, Incident):
@@ -100,7 +107,7 @@ class Ledger:
         return [
             event
             for alert, ids in self._events_of.items()
-            if alert not in homes and alert not in self.suppressed
+            if alert not in homes and not self._is_suppressed(alert)
             for event in ids
         ]
 
@@ -112,7 +119,7 @@ class Ledger:
         homes: dict[tuple[str, str], str] = {}
         later: dict[str, str] = {}  # fingerprint -> incident of its next firing that was told
         for alert in reversed(self._events_of):
-            if alert in self.suppressed:
+            if self._is_suppressed(alert):
                 continue
             incident = self._incident_of.get(alert, later.get(alert[0]))
             if incident is not None:
@@ -121,6 +128,12 @@ class Ledger:
                     incident = heir
                 homes[alert] = incident
         return homes
+
+    def _is_suppressed(self, alert: tuple[str, str]) -> bool:
+        """Whether the firing is withheld; one that goes on while it is, is withheld with it."""
+        while alert not in self.suppressed and alert not in self._incident_of and alert in self._goes_on:
+            alert = self._goes_on[alert]
+        return alert in self.suppressed
 
     def _heir(self, incident: str) -> str | None:
         told = self.incidents.get(incident) or self.unanswered.get(incident)

@@ -24,7 +24,7 @@ from opsbridge.core.decisions import (
     Withheld,
 )
 from opsbridge.core.event import Event
-from opsbridge.core.first_level.level import Change, FirstLevel, Heard, unknown_cis
+from opsbridge.core.first_level.level import FirstLevel, Heard, unknown_cis
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.response import ResponseSelection
@@ -33,6 +33,7 @@ from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENES
 from opsbridge.core.second_level.backbone import Backbone, News, home, time_of
 from opsbridge.core.second_level.inhibition import GRACE_MS
 from opsbridge.core.second_level.level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
+from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
 
 Decision = (
@@ -172,28 +173,31 @@ class Pipeline:
         transitions = heard.transitions
         yield from unknown_cis(transitions)
         yield from transitions
-        told = self._explain(transitions)
+        yield from self._explained(transitions, self.first.now)
+
+    def _explained(self, transitions: list[Transition], now: int) -> Iterator[Decision]:
+        told = self._explain(transitions, now)
         yield from told
         yield from self.response.advance([each for each in told if isinstance(each, SituationUpdate)])
-        self.response.expire(self.first.now)
+        self.response.expire(now)
 
-    def _explain(self, transitions: list[Transition]) -> list[Told]:
+    def _explain(self, transitions: list[Transition], now: int) -> list[Told]:
         if self.backbone is None:
-            return self.second.advance(transitions) + self.second.expire(self.first.now)
+            return self.second.advance(transitions) + self.second.expire(now)
         news: list[News] = []
         told: list[Told] = []
         own: list[Transition] = []
         for transition in transitions:
             (news if home(self._graph, transition) else own).append(transition)
         shared: list[News] = []
-        for each in self.second.advance(own) + self.second.expire(self.first.now):
+        for each in self.second.advance(own) + self.second.expire(now):
             if isinstance(each, SituationUpdate) and home(self._graph, each):
                 shared.append(each)
             else:
                 told.append(each)
         # What was told at a tick comes before what is heard then: no tick is told of after its time was heard.
         told += self.backbone.advance(sorted([*shared, *news], key=time_of))
-        told += self.backbone.expire(self.first.now)
+        told += self.backbone.expire(now)
         return sorted(told, key=time_of)
 
     def expire(self, now: int) -> list[Decision]:
@@ -202,7 +206,12 @@ class Pipeline:
 
     def finish(self) -> list[Decision]:
         """The input ends: wait just long enough, in event time, for everything to be settled and reported."""
-        return self.expire(self.first.now + FINISH_MS + (BACKBONE_LATENESS_MS if self.backbone is not None else 0))
+        wait = FINISH_MS + (BACKBONE_LATENESS_MS if self.backbone is not None else 0)
+        heard = self.first.expire(self.first.now + wait)
+        decisions = list(self._correlate(heard))
+        if heard.transitions:  # told in that time, so they are explained in as much again; rules are not asked any more
+            decisions += self._explained([], self.first.now + wait)
+        return decisions
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call, of all stages."""

@@ -18,10 +18,10 @@ import msgspec
 from opsbridge.core.backlog import Backlog
 from opsbridge.core.decisions import Incident, IncidentMembers, Moved, Situation, SituationUpdate, Unanswered
 from opsbridge.core.event import SEVERITIES
-from opsbridge.core.first_level.level import Change
 from opsbridge.core.graph import CIGraph, unknown_ci
 from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
 from opsbridge.core.second_level.reporting import slices
+from opsbridge.core.state import Change
 
 FORGET_AFTER_MS: Final = 3_600_000
 """How long an ended incident is remembered, so that news of it that come twice are recognised."""

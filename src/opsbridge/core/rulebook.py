@@ -77,7 +77,7 @@ class Threshold(Derivation, frozen=True, kw_only=True):
     percentile: float = 0.0
     """0 < p <= 100, for value_percentile."""
     resolve_after: int
-    """Milliseconds without the condition being met after which the alert is resolved."""
+    """Milliseconds for which the condition has to be over before the alert is resolved; 0: it ends with it."""
 
 
 class Sequence(Derivation, frozen=True, kw_only=True):

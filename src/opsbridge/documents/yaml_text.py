@@ -121,7 +121,7 @@ def _events(text: str) -> Iterator[Event]:
 _ADVICE: Final = {
     "mapping values are not allowed": "put quotes around text with a colon in it, or look at the indentation",
     "found a tab character": "indent with spaces",
-    "found character that cannot start any token": "indent with spaces, and put quotes around text that starts with @, % or `",
+    "found character that cannot": "indent with spaces, and put quotes around text that starts with @, % or `",
     "while scanning a quoted scalar": "a quote that is opened here is not closed",
     "while parsing a flow mapping": "a { that is opened here is not closed",
     "while parsing a flow sequence": "a [ that is opened here is not closed",

@@ -12,19 +12,19 @@ from typing import Final
 
 import msgspec
 
-from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, Event, Mark, Verdict
+from opsbridge.core.first_level.detector import counts
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Intake, Report
-from opsbridge.core.rulebook import SOURCE, TARGET, Gate, Inhibition, Maintenance, Rulebook
+from opsbridge.core.rulebook import SOURCE, TARGET, Derivation, Gate, Inhibition, Maintenance, Rulebook
 from opsbridge.errors import OpsBridgeError
 from opsbridge.rules.compile import RuleSet
 from opsbridge.rules.matching.conditions import Condition, Match
 from opsbridge.rules.matching.reading import SEPARATOR, reader, value_of
 from opsbridge.rules.prepare import prepare_of
 from opsbridge.rules.rule import Ask, Enrich, Kind, Planned, Rule
-from opsbridge.testing.words import Raw, condition, effect, raw_of, said_of
+from opsbridge.testing.words import Raw, condition, effect, negates, opening, raw_of, said_of, similar
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +43,10 @@ class Tested:
     had: str | None
     """What the event, or its CI, has there; None: nothing."""
     holds: bool
+    negates: bool = False
+    """It only says what must not be: most events meet it, and none is near for that."""
+    similar: str = ""
+    """Of a class that it does not hold for: the one that it asks for and that is spelled nearly like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +60,29 @@ class Answer:
     heard: bool
     """Whether the event's state is one of these."""
     tested: tuple[Tested, ...]
+    """If its CI is inherited, without what is asked of CIs."""
     matches: bool
+    inherited: str = ""
+    """Of a maintenance that is for this CI because it is lost without others: those."""
     group: dict[str, str] | None = None
     """The fields by which the rule remembers the event, if it does."""
     value: float | str | None = None
     """What it measures of the event."""
     effect: str = ""
     """What follows for an event that matches."""
+    uncounted: str = ""
+    """Why nothing follows although it matches: it has no value to count, or its group names no CI."""
 
     @property
     def missing(self) -> int:
         """How many conditions do not hold; another state is like one more."""
         return sum(not each.holds for each in self.tested) + (not self.heard)
+
+    @property
+    def akin(self) -> bool:
+        """Whether it is about events like this: of this class, or nearly, and with something that holds."""
+        told = any((each.holds and not each.negates) or each.similar for each in self.tested)
+        return told and all(each.holds or each.similar for each in self.tested if each.field == "class")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +99,22 @@ class RuleAnswer:
     decides: bool
     """Whether it is this rule that decides, or that gives the event labels or its fingerprint."""
     note: str
-    """What is to be said of it besides: who decided before it, from whom a maintenance is inherited."""
+    """What is to be said of it besides: who decided before it, whether a maintenance's window is open."""
     answers: tuple[Answer, ...]
 
     @property
+    def nearest(self) -> Answer | None:
+        """Of a rule that does not match, the answer that comes nearest."""
+        return None if self.matches else min(self.answers, key=lambda one: (not one.akin, one.missing), default=None)
+
+    @property
     def missing(self) -> int:
-        """How many conditions do not hold of the question that comes nearest; 0 if the rule matches."""
-        return 0 if self.matches else min((answer.missing for answer in self.answers), default=0)
+        """How many conditions do not hold of the nearest answer; 0 if the rule matches."""
+        return 0 if self.nearest is None else self.nearest.missing
 
     def near(self, most: int) -> bool:
-        """Whether the rule matches, or would but for so many conditions at most, and something of it holds."""
-        return self.matches or any(
-            answer.missing <= most and any(each.holds for each in answer.tested) for answer in self.answers
-        )
+        """Whether the rule matches, or is about events like this and would match but for so many conditions at most."""
+        return self.matches or (self.nearest is not None and self.nearest.akin and self.nearest.missing <= most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +263,11 @@ class _Asking:
             return replace(answer, note=f"{trial}{before.id} {verb} before")
         if self.logged and isinstance(rule.says, Gate | Planned | Inhibition):
             return replace(answer, note="the event is informational: there is no alert to withhold")
+        counted = any(each.matches and not each.uncounted for each in answer.answers)
+        window, is_open = self._window(rule)
         if rule.shadow:
-            return replace(answer, note="in trial: it only reports what it would do")
-        return replace(answer, decides=True, note=self._planned(rule) if isinstance(rule.says, Planned) else "")
+            return replace(answer, note="; ".join(filter(None, [window, "in trial: it only reports what it would do"])))
+        return replace(answer, decides=counted and is_open, note=window)
 
     def _rule(self, rule: Rule) -> RuleAnswer:
         raw = raw_of(rule)
@@ -270,25 +290,40 @@ class _Asking:
         event = self.came if isinstance(rule.says, Enrich) else self.prepared
         place, parts = _place(rule, ask)
         said = {field: asked for part in parts for field, asked in said_of(raw, part, ask.part).items()}
-        asked = rule.whole_match(ask).items()
-        tested = tuple(self._tested(field, test, said.get(field), event) for field, test in asked)
         heard = ask.firing if event.firing else ask.resolved
         mark = next((mark for mark in self.marks if mark.rule == rule.mark and mark.part == ask.part), None)
+        # who is in a maintenance by inheritance, its mark tells
+        inherits = mark is not None and isinstance(rule.says, Planned) and not _holds(rule.says.cis, event, self.ci)
+        asked = ask.match if inherits else rule.whole_match(ask)
+        tested = tuple(self._tested(field, test, said.get(field), event) for field, test in asked.items())
         return Answer(
             place=place,
             hears=", ".join(state for state, is_so in (("firing", ask.firing), ("resolved", ask.resolved)) if is_so),
             heard=heard,
             tested=tested,
-            # who is in a maintenance by inheritance, its mark tells
-            matches=heard and (all(each.holds for each in tested) or mark is not None),
+            matches=heard and all(each.holds for each in tested),
+            inherited=self._inherited(rule.says.cis) if inherits and isinstance(rule.says, Planned) else "",
             group=None if mark is None else dict(zip(ask.group_by, mark.group.split(SEPARATOR), strict=False)),
             value=None if mark is None else mark.value,
             effect=effect(raw, ask.part),
+            uncounted="" if mark is None else self._uncounted(rule, ask, mark),
         )
 
     def _tested(self, field: str, test: Condition, said: object, event: Event) -> Tested:
         holds = test.holds(value_of(field, event, self.ci))
-        return Tested(field, condition(said), reader(field)(event, self.ci), holds)
+        like = similar(event.class_, test.only or ()) if field == "class" and not holds else ""
+        return Tested(field, condition(said), reader(field)(event, self.ci), holds, negates(said), like)
+
+    def _uncounted(self, rule: Rule, ask: Ask, mark: Mark) -> str:
+        """Why a derivation does not count the event that this mark was put on; empty if it does."""
+        if not isinstance(rule.says, Derivation):
+            return ""
+        if not counts("numbers" if ask.as_number else "texts" if ask.measures else "events", mark):
+            had = reader(ask.measures)(self.prepared, self.ci)
+            return f"there is no {ask.measures}" if had is None else f"{ask.measures} is no number: '{had}'"
+        if not rule.says.about(mark.group):
+            return f"its group names no CI: {ask.group_by[rule.says.raises.ci_at]} is empty"
+        return ""
 
     def _labelled(self, rule: Rule) -> str:
         """What a rule that enriches would set alone, and what of it another rule has set before."""
@@ -306,16 +341,11 @@ class _Asking:
                 told.append(f"labels.{label}: {value}{first}")
         return "; ".join(told)
 
-    def _planned(self, rule: Rule) -> str:
-        """Whether a window is open, and whose it is."""
-        says = rule.says
-        if not isinstance(says, Planned) or not isinstance(says.gate, Maintenance):
-            return ""
-        end = says.gate.windows.end(self.prepared.time)
-        now = "no window is open" if end is None else f"a window is open{_until(end)}"
-        if _holds(says.cis, self.prepared, self.ci):
-            return now
-        return f"{now}; inherited from {self._inherited(says.cis)}"
+    def _window(self, rule: Rule) -> tuple[str, bool]:
+        """Of a maintenance, whether a window is open, in words too; nothing closes other rules."""
+        if not isinstance(rule.says, Planned) or not isinstance(rule.says.gate, Maintenance):
+            return "", True
+        return opening(rule.says.gate.windows, self.prepared.time)
 
     def _inherited(self, cis: Match) -> str:
         """The CIs below this one that the maintenance is for, some of them."""
@@ -348,9 +378,3 @@ def _place(rule: Rule, ask: Ask) -> tuple[str, tuple[str, ...]]:
         case "maintenance":
             return "", ("cis", "match")
     return "match", ("match",)
-
-
-def _until(end: int) -> str:
-    return (
-        "" if end >= FOREVER else f" until {(_EPOCH + timedelta(milliseconds=end)).isoformat().replace('+00:00', 'Z')}"
-    )

@@ -11,6 +11,7 @@ from opsbridge.core.decisions import Incident, Shadowed, Suppressed, Transition,
 from opsbridge.core.event import SEVERITIES, default_fingerprint
 from opsbridge.core.pipeline import Decision
 from opsbridge.testing.compare import Said
+from opsbridge.testing.words import readable
 
 
 class View:
@@ -97,8 +98,8 @@ class View:
 
 
 def _own(alert: Transition | Suppressed) -> str:
-    """The alert's fingerprint, if it says more than CI and class."""
-    return "" if alert.fingerprint == default_fingerprint(alert.ci, alert.class_) else alert.fingerprint
+    """The alert's fingerprint for people, if it says more than CI and class."""
+    return "" if alert.fingerprint == default_fingerprint(alert.ci, alert.class_) else readable(alert.fingerprint)
 
 
 _LISTS: Final[dict[str, Callable[[View], Iterable[Said]]]] = {

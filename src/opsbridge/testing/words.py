@@ -1,15 +1,21 @@
-"""Rules in words: what a condition asks for, and what a rule does with an event that matches.
+"""Rules in words: what a condition asks for, what a rule does with an event that matches, when a window is open.
 
-Both are read from the rule as its file says it (`Rule.text`); whether a condition holds is never decided here.
-`explain` is the only caller.
+Conditions and effects are read from the rule as its file says it (`Rule.text`); whether a condition holds is never
+decided here. `explain` calls this, and whoever shows a fingerprint to people.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from difflib import SequenceMatcher
 from typing import Final
 
+from opsbridge.core.calendar import FOREVER, AnyOf, ServiceTime, Windows
 from opsbridge.documents import shown
 from opsbridge.rules.language.durations import written
+from opsbridge.rules.matching.conditions import Value
+from opsbridge.rules.matching.reading import SEPARATOR
+from opsbridge.rules.prepare import IDENTITY
 from opsbridge.rules.rule import Rule
 
 Raw = Mapping[str, object]
@@ -76,6 +82,65 @@ def _listed(said: list[object]) -> str:
 
 def _value(said: object) -> str:
     return shown(said) if isinstance(said, str) else str(said)
+
+
+def negates(said: object) -> bool:
+    """Whether a condition only says what must not be."""
+    return isinstance(said, dict) and list(said) == ["not"]
+
+
+_ALIKE: Final = 0.8
+"""difflib's ratio from which on two names count as two spellings of one."""
+
+
+def similar(had: str, asked: Iterable[Value]) -> str:
+    """The name asked for that is spelled most like this one, whatever its case; empty if none is nearly the same."""
+    ratios = [
+        (SequenceMatcher(None, had.casefold(), name.casefold()).ratio(), name)
+        for name in asked
+        if isinstance(name, str)
+    ]
+    ratio, name = max(ratios, default=(0.0, ""))
+    return name if ratio >= _ALIKE else ""
+
+
+def readable(text: str) -> str:
+    """A fingerprint or group for people: `class=LinkDown, labels.port=1` if `dedup` made it, else with | between."""
+    if text.startswith(IDENTITY):
+        names, *values = text.removeprefix(IDENTITY).split(SEPARATOR)
+        fields = names.split(",")
+        if len(fields) == len(values):
+            return ", ".join(f"{field}={value}" for field, value in zip(fields, values, strict=True))
+    return text.replace(SEPARATOR, "|")
+
+
+# windows
+
+
+def opening(windows: Windows, now: int) -> tuple[str, bool]:
+    """Whether a window is open at that time, in words (until when, or when the next begins) and as such."""
+    if (end := windows.end(now)) is not None:
+        return "a window is open" + (f" until {_moment(end, windows)}" if end < FOREVER else ""), True
+    start = windows.start(now)
+    return (
+        f"no window is open, {'nor will be' if start is None else f'the next begins {_moment(start, windows)}'}",
+        False,
+    )
+
+
+def _moment(time: int, windows: Windows) -> str:
+    """A time at which windows open or close: in UTC, and in the zone of the weekly window that does so."""
+    moment = datetime.fromtimestamp(time / 1000, UTC)
+    told = moment.isoformat().replace("+00:00", "Z")
+    zone = _zone(time, windows)
+    return told if zone is UTC else f"{told} ({moment.astimezone(zone):%Y-%m-%d %H:%M} {zone})"
+
+
+def _zone(time: int, windows: Windows) -> tzinfo:
+    for window in windows.windows if isinstance(windows, AnyOf) else (windows,):
+        if isinstance(window, ServiceTime) and window.covers(time) != window.covers(time - 1):
+            return window.zone
+    return UTC
 
 
 # what a rule does

@@ -28,14 +28,12 @@ from opsbridge.core.first_level.detector import (
     value_of,
 )
 from opsbridge.core.first_level.heartbeats import MissedHeartbeat
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.first_level.sequences import sequence
 from opsbridge.core.first_level.thresholds import threshold
 from opsbridge.core.first_level.trends import LinearTrend
 from opsbridge.core.rulebook import Derivation, Heartbeat, Rulebook, Sequence, Threshold, Trend
 from opsbridge.core.state import Change
-
-LATENESS_MS: Final = 5_000
-"""So far behind the newest one an event may come and still count in its place."""
 
 MAX_WAITING: Final = 5_000
 """So many events of one group wait, a thousand a second. Of more, the oldest are worked on early; what comes for an
@@ -256,20 +254,21 @@ class Derivations:
         while waiting and waiting[0][0] <= time:
             at, event, part, value = heappop(waiting)
             self._dirty[group.id] = None
-            self._raise_or_resolve(group, detector.hear(state, Sample(at, tag_of(event), part, value)))
+            if (change := detector.hear(state, Sample(at, tag_of(event), part, value))) is not None:
+                self._raise_or_resolve(group, change)
         while (due := detector.due(state)) is not None and due <= time:
             self._dirty[group.id] = None
-            self._raise_or_resolve(group, detector.expire(state, due))
+            if (change := detector.expire(state, due)) is not None:
+                self._raise_or_resolve(group, change)
         if due is None and not waiting and state.raised is None:
             self._dirty[group.id] = None
             del self._groups[group.id]
         else:
-            self._arm_event(group)
+            if waiting:
+                self._arm_event(group)
             self._arm_deadline(group, due)
 
-    def _raise_or_resolve(self, group: _Group, change: AlertChange | None) -> None:
-        if change is None:
-            return
+    def _raise_or_resolve(self, group: _Group, change: AlertChange) -> None:
         state = group.state
         if change.firing:
             event = state.raised = group.rule.template.event(group.name, change)
@@ -320,7 +319,8 @@ class Derivations:
             if state.raised is not None:
                 over = max(state.raised.time, self.now - LATENESS_MS)
                 self._tell(resolution(state.raised, over), shadow=state.shadow)
-            self._ended.append(key)
+            if _group_of(key) not in self._groups:  # else it has been heard of again since
+                self._ended.append(key)
         self._gone = {}
 
     # its state

@@ -20,6 +20,9 @@ NEVER: Final = -1
 MAX_VALUES: Final = 10_000
 """So many values of a group are remembered, the newest, where a rule needs more than a count."""
 
+LONGEST_TEXT: Final = 24
+"""Longer texts are remembered by a digest, so that a group's record stays below the megabyte that brokers take."""
+
 Value = float | str | None
 
 Waiting = tuple[int, str, int, Value]
@@ -48,7 +51,8 @@ class GroupState(msgspec.Struct, array_like=True):
     raised: Event | None = None
     """The derived event that opened the alert, while it fires."""
     met: int = NEVER
-    """When the condition was met last. Of a heartbeat: when the silence began."""
+    """When the condition was met last. Of a heartbeat: when the silence began. Of a threshold: when its condition was
+    over, or its alert ended; NEVER while it holds."""
     samples: list[Sample] = []
     """In order of time. Of an ordered sequence: those of the newest time only."""
     chain: list[tuple[int, int]] = []
@@ -57,6 +61,10 @@ class GroupState(msgspec.Struct, array_like=True):
     """Of a sequence whose last step may be missing: since when it is awaited, oldest first."""
     answered: int = NEVER
     """Of a heartbeat and of a missing step: when it was heard last."""
+    asked: int = NEVER
+    """Of a threshold: the latest time at which its condition was asked."""
+    ask: int = NEVER
+    """Of a threshold: when its condition is to be asked next; NEVER while nothing is in the window."""
 
 
 class AlertChange(NamedTuple):
@@ -98,7 +106,14 @@ def counts(takes: Takes, mark: Mark) -> bool:
 
 def value_of(takes: Takes, mark: Mark) -> Value:
     """What is remembered of a mark that counts: for one rule, always of one type."""
-    return None if takes == "events" else mark.value if takes == "numbers" else str(mark.value)
+    return None if takes == "events" else mark.value if takes == "numbers" else _short(str(mark.value))
+
+
+def _short(text: str) -> str:
+    """A text, or a digest of one that takes more than `LONGEST_TEXT` bytes to save: only to be told from others."""
+    if len(msgspec.json.encode(text)) - 2 <= LONGEST_TEXT:
+        return text
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def tag_of(event: str) -> int:
@@ -126,11 +141,12 @@ def remember(samples: list[Sample], sample: Sample) -> bool:
 
 def forget_before(samples: list[Sample], time: int) -> None:
     """Drop the samples that are older than this."""
-    gone = 0
-    while samples[gone].time < time:
+    if not samples or samples[0].time >= time:
+        return
+    gone = 1
+    while gone < len(samples) and samples[gone].time < time:
         gone += 1
-    if gone:
-        del samples[:gone]
+    del samples[:gone]
 
 
 def total(values: Sequence[float]) -> float:
@@ -139,63 +155,3 @@ def total(values: Sequence[float]) -> float:
         return fsum(values)
     except (OverflowError, ValueError):
         return nan
-
-
-class SlidingWindow:
-    """A condition on a window that slides with the events: it ends at each of them, and reaches back `timespan`.
-
-    Both ends belong to the window. The first event that meets the condition opens the alert; each one that meets it
-    again keeps it firing until `resolve_after` has passed since. An event that comes too late is looked at in the
-    window that ends at it and in the newest one; where an alert has been told of, nothing is told again.
-    """
-
-    __slots__ = ("_resolve_after", "_timespan", "takes")
-
-    def __init__(self, timespan: int, resolve_after: int, takes: Takes = "events") -> None:
-        self.takes: Takes = takes
-        self._timespan = timespan
-        self._resolve_after = resolve_after
-
-    def remember(self, samples: list[Sample], sample: Sample) -> bool:
-        """Take the sample in, and let go of what the condition does not need; False if it changes nothing."""
-        raise NotImplementedError
-
-    def judge(self, window: list[Sample]) -> Mapping[str, float] | None:
-        """The figures if the window meets the condition, None if not. It is never empty."""
-        raise NotImplementedError
-
-    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
-        """Fires if a window meets the condition with this event."""
-        samples = state.samples
-        if not self.remember(samples, sample):
-            return None
-        newest = samples[-1].time
-        change = None
-        if sample.time < newest:
-            change = self._judged(state, sample.time, [known for known in samples if self._around(known, sample.time)])
-        forget_before(samples, newest - self._timespan)
-        return self._judged(state, newest, samples) if change is None else change
-
-    def _around(self, sample: Sample, end: int) -> bool:
-        return end - self._timespan <= sample.time <= end
-
-    def _judged(self, state: GroupState, end: int, window: list[Sample]) -> AlertChange | None:
-        figures = self.judge(window) if window else None
-        if figures is None:
-            return None
-        told = state.raised is not None or (state.met != NEVER and end <= state.met + self._resolve_after)
-        state.met = max(state.met, end)
-        return None if told else AlertChange(firing=True, time=end, figures=figures)
-
-    def due(self, state: GroupState) -> int | None:
-        """When the alert is resolved; when none fires, when the window is empty."""
-        if state.raised is not None:
-            return state.met + self._resolve_after
-        return state.samples[-1].time + self._timespan if state.samples else None
-
-    def expire(self, state: GroupState, now: int) -> AlertChange | None:
-        """Resolved, or forgotten."""
-        if state.raised is not None:
-            return AlertChange(firing=False, time=now)
-        state.samples.clear()
-        return None

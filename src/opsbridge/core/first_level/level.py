@@ -24,7 +24,7 @@ from opsbridge.core.first_level.gates import Reminders
 from opsbridge.core.first_level.withholding import Withholding
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.sharing import copies
-from opsbridge.core.state import Change as Change
+from opsbridge.core.state import Change
 
 FORGET_AFTER_MS: Final = 3_600_000
 """A resolved alert is remembered this long, so that late reports still find it."""

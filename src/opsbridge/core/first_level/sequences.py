@@ -5,7 +5,7 @@ whether one event may stand for several steps; here each step needs an event of 
 one event that is described twice. Events of the same millisecond are in whatever order the sequence needs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from opsbridge.core.first_level.detector import (
@@ -15,8 +15,8 @@ from opsbridge.core.first_level.detector import (
     Detector,
     GroupState,
     Sample,
-    SlidingWindow,
     Takes,
+    forget_before,
     remember,
 )
 from opsbridge.core.rulebook import Sequence
@@ -35,22 +35,59 @@ def sequence(rule: Sequence) -> Detector:
     return OrderedSequence(rule) if rule.ordered or rule.missing else UnorderedSequence(rule)
 
 
-class UnorderedSequence(SlidingWindow):
-    """All steps in any order."""
+class UnorderedSequence:
+    """All steps in any order, in a window that slides with the events: it ends at each, and reaches back `timespan`.
 
-    __slots__ = ("_steps",)
+    Both ends belong to the window. The first event that completes it opens the alert; each one that finds it complete
+    keeps it firing until `resolve_after` has passed since. An event that comes too late is looked at in the window that
+    ends at it and in the newest one; where an alert has been told of, nothing is told again.
+    """
+
+    __slots__ = ("_resolve_after", "_steps", "_timespan", "takes")
 
     def __init__(self, rule: Sequence) -> None:
-        super().__init__(rule.timespan, rule.resolve_after)
+        self.takes: Takes = "events"
         self._steps = rule.steps
+        self._timespan = rule.timespan
+        self._resolve_after = rule.resolve_after
 
-    def remember(self, samples: list[Sample], sample: Sample) -> bool:
-        """Of each step its newest events, as many as there are steps: the others take one less at most."""
-        return remember_some(samples, sample, self._steps)
+    def hear(self, state: GroupState, sample: Sample) -> AlertChange | None:
+        """Fires if every step has an event of its own, with this one.
 
-    def judge(self, window: list[Sample]) -> Mapping[str, float] | None:
-        """Met if every step has an event of its own."""
-        return {"count": self._steps} if own_events(window, range(self._steps)) else None
+        Of each step its newest events are remembered, as many as there are steps: the others take one less at most.
+        """
+        samples = state.samples
+        if not remember_some(samples, sample, self._steps):
+            return None
+        newest = samples[-1].time
+        change = None
+        if sample.time < newest:
+            change = self._judged(state, sample.time, [known for known in samples if self._around(known, sample.time)])
+        forget_before(samples, newest - self._timespan)
+        return self._judged(state, newest, samples) if change is None else change
+
+    def _around(self, sample: Sample, end: int) -> bool:
+        return end - self._timespan <= sample.time <= end
+
+    def _judged(self, state: GroupState, end: int, window: list[Sample]) -> AlertChange | None:
+        if not own_events(window, range(self._steps)):
+            return None
+        told = state.raised is not None or (state.met != NEVER and end <= state.met + self._resolve_after)
+        state.met = max(state.met, end)
+        return None if told else AlertChange(firing=True, time=end, figures={"count": self._steps})
+
+    def due(self, state: GroupState) -> int | None:
+        """When the alert is resolved; when none fires, when the window is empty."""
+        if state.raised is not None:
+            return state.met + self._resolve_after
+        return state.samples[-1].time + self._timespan if state.samples else None
+
+    def expire(self, state: GroupState, now: int) -> AlertChange | None:
+        """Resolved, or forgotten."""
+        if state.raised is not None:
+            return AlertChange(firing=False, time=now)
+        state.samples.clear()
+        return None
 
 
 class OrderedSequence:

@@ -8,7 +8,7 @@ and until when a gate withholds is for gates.py to say.
 
 from collections.abc import Mapping
 from heapq import heappop, heappush
-from typing import Final, Literal
+from typing import Literal
 
 from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import ChangeOf, Outcome, Shadowed, Suppressed, Transition
@@ -16,10 +16,8 @@ from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Alert, Heard, transition
 from opsbridge.core.first_level.gate_state import NEVER, Details, GateState, Release
 from opsbridge.core.first_level.gates import Gates
+from opsbridge.core.first_level.lateness import LATENESS_MS
 from opsbridge.core.rulebook import Rulebook
-
-LATENESS_MS: Final = 5_000
-"""How late a report may come and still be worked on in its place where a gate withholds the alert."""
 
 
 class Withholding:

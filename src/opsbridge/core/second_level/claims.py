@@ -324,6 +324,7 @@ class Claims:
             self.reporter.score(situation)
         situation.state.recent = False
         situation.state.settled = situation.state.sequence
+        self._memory.situation_changed(situation.state)
         for node in situation.nodes:
             self.withdraw(node)
         situation.nodes.clear()

@@ -52,4 +52,4 @@ def joined(fields: Sequence[str]) -> Callable[[Event, CI], str]:
     if len(reads) == 1:
         (read,) = reads
         return lambda event, ci: read(event, ci) or ""
-    return lambda event, ci: SEPARATOR.join([read(event, ci) or "" for read in reads])
+    return lambda event, ci: SEPARATOR.join([(read(event, ci) or "").replace(SEPARATOR, " ") for read in reads])

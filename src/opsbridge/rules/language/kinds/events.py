@@ -105,6 +105,8 @@ class DedupRule(_PreparingRule):
     def built(self, draft: Draft) -> Built:
         """The fields that identify an alert."""
         _refuse_unsteady({("fingerprint", index): field for index, field in enumerate(self.fingerprint)}, draft)
+        if "ci" not in self.fingerprint:
+            draft.complain(("fingerprint",), "must have `ci` among its fields: an alert is about one CI")
         return Built(Identify(tuple(self.fingerprint)), (draft.ask("match"),))
 
 

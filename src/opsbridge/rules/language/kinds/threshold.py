@@ -115,7 +115,7 @@ class ThresholdRule(RaisingRule):
     condition: Bounds
     """When it fires: one bound, or two between which the measure must be."""
     resolve_after: Duration | None = None
-    """How long the condition must not hold until the alert is resolved; the timespan if it is not said."""
+    """How long the condition has to be over before the alert is resolved; no time if it is not said."""
 
     def built(self, draft: Draft) -> Built:
         """What is measured, and when it is too much."""
@@ -139,7 +139,7 @@ class ThresholdRule(RaisingRule):
             holds=holds,
             at_least=at_least,
             percentile=self.condition.percentile or 0.0,
-            resolve_after=self.resolve_after or self.timespan,
+            resolve_after=self.resolve_after or 0,
         )
         return Built(says, (ask,))
 
