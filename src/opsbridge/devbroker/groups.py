@@ -226,7 +226,9 @@ class Group:
         others = [each for each in self.members.values() if each.id != applicant.member_id]
         names = {name for name, _ in applicant.protocols}
         common = names.intersection(*({name for name, _ in each.applicant.protocols} for each in others))
-        if not applicant.protocol_type or not common or (others and applicant.protocol_type != self.protocol_type):
+        # of the members, not of the group: that has none before its first generation, when several may come at once
+        other_types = {each.applicant.protocol_type for each in others} - {applicant.protocol_type}
+        if not applicant.protocol_type or not common or other_types:
             raise RefusedError(ErrorCode.inconsistent_group_protocol)
 
     def _admit(self, applicant: Applicant, now: float) -> tuple[Member, str | None]:
