@@ -12,7 +12,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src"
 
 PURE = frozenset(
-    {"bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "heapq", "itertools"}
+    {"abc", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "heapq", "itertools"}
     | {"math", "operator", "typing", "msgspec"}
 )
 """What the core may import besides itself."""

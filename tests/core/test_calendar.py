@@ -109,3 +109,9 @@ def test_any_of_several_windows_is_their_union(windows: list[Windows], now: int)
     assert union.end(now) == (end if now in covered else None)
     begins = [time for time in range(now + 1, 40) if time in covered and time - 1 not in covered]
     assert union.start(now) == (begins[0] if begins else None)
+
+
+def test_windows_that_cover_the_week_together_begin_never_again() -> None:
+    half = WEEK // 2
+    both = AnyOf((ServiceTime(((0, half),), UTC), ServiceTime(((half, WEEK),), UTC)))
+    assert (both.end(SPRING), both.start(SPRING)) == (FOREVER, None)

@@ -90,7 +90,7 @@ def test_what_belongs_to_other_partitions_is_handed_on() -> None:
     first.advance([login(number, number, group="eve") for number in range(3)], 0)
     heard = first.expire(START + 10 * S)
     assert (heard.outcomes, heard.transitions) == ([], [])
-    assert [(event.ci, event.class_, event.firing, event.observed) for event in heard.elsewhere] == [
+    assert [(event.ci, event.class_, event.firing, event.observed) for _, event in heard.elsewhere] == [
         ("directory", "LoginStorm", True, False)
     ]
 

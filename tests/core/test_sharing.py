@@ -58,3 +58,10 @@ def test_a_step_that_names_another_ci_is_heard_with_that_ci() -> None:
 def test_what_only_rules_hear_is_not_sent_where_no_rule_hears_it() -> None:
     event = msgspec.structs.replace(EVENT, marks=(Mark("by-user", group="eve"),), observed=True)
     assert copies(event, BOOK) == [("eve", event)]
+
+
+def test_the_value_of_a_single_field_may_have_any_text_in_it() -> None:
+    """Where several are joined none has the separator in it; alone, it is the CI as the source names it."""
+    rule, both = BOOK.derivations["by-ci"], BOOK.derivations["by-both"]
+    assert (rule.home("core\x1flab"), rule.about("core\x1flab")) == ("core\x1flab", "core\x1flab")
+    assert (both.home("eve\x1fweb-1"), both.about("eve\x1fweb-1")) == ("web-1", "eve")

@@ -64,6 +64,8 @@ class AnyOf:
     def start(self, after: int) -> int | None:
         """When the next one begins that does not begin in another."""
         since = self.end(after)
+        if since == FOREVER:  # together they cover the whole week
+            return None
         begin = after if since is None else since
         return min((start for window in self.windows if (start := window.start(begin)) is not None), default=None)
 

@@ -55,11 +55,15 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
         """The text whose hash decides where a group is kept: its CI if it names one, else all of it."""
         if len(self.group_by) == 1 or "ci" not in self.group_by:
             return group
-        return group.split("\x1f")[self.group_by.index("ci")]
+        return self.values(group)[self.group_by.index("ci")]
 
     def about(self, group: str) -> str:
         """The CI that the group's alert is about; empty if the group does not say."""
-        return self.raises.ci or group.split("\x1f")[self.raises.ci_at]
+        return self.raises.ci or self.values(group)[self.raises.ci_at]
+
+    def values(self, group: str) -> list[str]:
+        """The values of the fields of `group_by`; where it is one field, its value may have any text in it."""
+        return group.split("\x1f", len(self.group_by) - 1)
 
 
 Measure = Literal["event_count", "value_count", "value_sum", "value_avg", "value_percentile"]

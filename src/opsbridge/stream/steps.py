@@ -17,7 +17,6 @@ from opsbridge.core.response import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
 from opsbridge.core.second_level.level import SecondLevel
-from opsbridge.core.sharing import copies
 from opsbridge.stream.batches import Records
 from opsbridge.stream.dispatch import Dispatch, Told, partition_of
 from opsbridge.stream.estate import Estate
@@ -68,8 +67,7 @@ def first_level(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     def tell(answers: list[Heard]) -> None:
         dispatch.first_level(answers, estate.graph)
         dispatch.decided(estate.intake.trials())
-        away = [event for answer in answers for event in answer.elsewhere]
-        dispatch.events((each for event in away for each in copies(event, estate.book)), share.partitions)
+        dispatch.events([each for answer in answers for each in answer.elsewhere], share.partitions)
 
     def hear(records: Records) -> None:
         tell([stage.advance(decode_events(each.value or b"[]"), each.offset * OFFSET_STEP) for each in records])

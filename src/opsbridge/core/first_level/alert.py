@@ -82,8 +82,9 @@ class Heard(NamedTuple):
     """The alerts that changed."""
     news: list[News]
     """What was waited for in vain, withheld, let go, derived, or would have been."""
-    elsewhere: list[Event]
-    """Derived events, or observed copies of them, that belong to other partitions."""
+    elsewhere: list[tuple[str, Event]]
+    """Derived events, or observed copies of them, that belong to other partitions: each with the text that says where
+    (sharing.py)."""
 
 
 def transition(

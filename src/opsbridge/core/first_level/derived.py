@@ -18,7 +18,6 @@ SOURCE: Final = "opsbridge"
 """The source of every derived event."""
 
 _LABEL: Final = "labels."
-_BETWEEN: Final = "\x1f"
 
 
 class EventTemplate:
@@ -36,9 +35,8 @@ class EventTemplate:
     def event(self, group: str, change: AlertChange) -> Event:
         """The event with which the alert opens."""
         rule, raises = self._rule, self._rule.raises
-        values = group.split(_BETWEEN, len(rule.group_by) - 1) if rule.group_by else []
-        ci = raises.ci or values[raises.ci_at]
-        names = dict(zip(rule.group_by, values, strict=False)) | {"ci": ci}
+        values, ci = rule.values(group), rule.about(group)
+        names = dict(zip(rule.group_by, values, strict=True)) | {"ci": ci}
         names |= {name: figure(value) for name, value in change.figures.items()}
         return Event(
             id=derived_id(rule.rule, group, change.time, firing=True),

@@ -324,7 +324,7 @@ class FirstLevel:
         for event in produced.events:
             for text, copy in copies(event, self._book):
                 if not self._owns(text):
-                    heard.elsewhere.append(copy)
+                    heard.elsewhere.append((text, copy))
                 elif not copy.observed:
                     self._take(copy, heard)
 

@@ -5,6 +5,7 @@ while the condition holds, as Prometheus' alerts do, and `resolve_after` is its 
 bounded: of counts what it takes to reach them, of values the newest 10 000.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
@@ -33,7 +34,7 @@ def threshold(rule: Threshold) -> Detector:
     return _KINDS.get(rule.measure, ValueMeasure)(rule)
 
 
-class SlidingWindow:
+class SlidingWindow(ABC):
     """A condition on the events of the last `timespan`, asked whenever one comes or leaves, as if it were all the time.
 
     An event at t is in the window from t until t + timespan, and leaves a millisecond later; of one moment, all that
@@ -50,17 +51,17 @@ class SlidingWindow:
         self._timespan = rule.timespan
         self._resolve_after = rule.resolve_after
 
+    @abstractmethod
     def remember(self, samples: list[Sample], sample: Sample) -> bool:
         """Take the sample in, and let go of what the condition does not need; False if it changes nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, window: list[Sample]) -> float | None:
         """What the window comes to if it meets the condition, None if not. It is never empty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leaver(self, window: list[Sample]) -> Sample:
         """The event whose leaving can change what the condition says of the window. It is never empty."""
-        raise NotImplementedError
 
     def hear(self, state: GroupState, sample: Sample) -> None:
         """The condition is asked when all events of this time have been heard."""
