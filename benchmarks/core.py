@@ -20,9 +20,9 @@ import orjson
 
 from benchmarks.estates import SPAN_S, START, Estate, estate, events, single_storm
 from benchmarks.interpreter import described
-from opsbridge.core.decisions import Incident
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Decision, Pipeline, Stage
+from opsbridge.core.records import Incident
 from opsbridge.core.state import Change
 from opsbridge.rules import RuleSet, compile_rules, load_rules
 from opsbridge.sources.canonical import decode

@@ -7,9 +7,10 @@ import pytest
 from benchmarks.core import BATCH, NOW, batches_of, run
 from benchmarks.estates import SHARES, START, Estate, estate, events, single_storm
 
-from opsbridge.core.decisions import Incident, Rejected
+from opsbridge.core.decisions import Rejected
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.records import Incident
 from opsbridge.rules import compile_rules
 from opsbridge.sources.canonical import decode
 from opsbridge.topology.load import load_topology

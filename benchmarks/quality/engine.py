@@ -13,11 +13,11 @@ from typing import Final
 from benchmarks.quality.breaks import Spec
 from benchmarks.quality.faults import Scenario
 from benchmarks.quality.monitoring import Signal
-from opsbridge.core.decisions import Incident
 from opsbridge.core.graph import DEFAULT_COST, CIGraph, Edge, Group
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident
 from opsbridge.rules import RuleSet, compile_rules
 from opsbridge.topology.strength import EDGE_COSTS
 

@@ -6,20 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from opsbridge.core.decisions import (
-    Candidate,
-    Discrepancy,
-    Incident,
-    IncidentMembers,
-    Member,
-    Moved,
-    Outcome,
-    Rejected,
-    Root,
-    Withheld,
-)
+from opsbridge.core.decisions import Candidate, Discrepancy, Member, Moved, Outcome, Rejected, Root, Withheld
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.core.second_level.level import REPORT_AFTER_MS
 from opsbridge.demo.audience import Audience, Figures, figures
 from opsbridge.demo.judgement import complaints

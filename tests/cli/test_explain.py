@@ -18,9 +18,9 @@ from kafka_server import Kafka
 from opsbridge.cli.investigation import Answer, investigate_all
 from opsbridge.cli.main import app
 from opsbridge.cli.replay import prepared
-from opsbridge.core.decisions import Incident, IncidentMembers
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.sources.canonical import decode
 
 TOPOLOGY = """\

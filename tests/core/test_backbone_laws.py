@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from timetable import START, Scenario, gathered
 
 from estates import CALM_GAPS, LAW, LONG_GAPS, Step, apply, batches, build, bytes_by_topic, happen, randoms
-from opsbridge.core.decisions import Incident, IncidentMembers, Moved, SituationUpdate, Transition
+from opsbridge.core.decisions import Moved, SituationUpdate, Transition
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.response import ResponseSelection
+from opsbridge.core.records import Incident, IncidentMembers
+from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.second_level.backbone import Backbone, home
 from opsbridge.core.second_level.evidence import Alerting, Evidence
 from opsbridge.core.second_level.level import SecondLevel, Told

@@ -13,13 +13,13 @@ from timetable import FAR, PROFILES, START, Scenario, milliseconds, report
 
 from estates import LAW, Step, apply, lives, pipeline_on
 from opsbridge.core.classes import Join
-from opsbridge.core.decisions import Incident
 from opsbridge.core.explain.because import Explanation, Membership, Term, explain
 from opsbridge.core.explain.explaining import Explainer
 from opsbridge.core.explain.trial import Scene, Trial
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Pipeline
-from opsbridge.core.response import incident_id
+from opsbridge.core.records import Incident
+from opsbridge.core.response.selection import incident_id
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level.evidence import NEVER
 from opsbridge.core.second_level.explanation import confidence

@@ -36,7 +36,7 @@ from opsbridge.core.first_level.level import FirstLevel
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.pipeline import FINISH_MS, Decision
-from opsbridge.core.response import ResponseSelection
+from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.level import CLOSE_AFTER_LONGEST_MS, LATENESS_MS, SecondLevel
 

@@ -11,24 +11,14 @@ from msgspec.structs import replace
 from timetable import FAR, PROFILES, START, Scenario, gathered, report
 
 from estates import CALM_GAPS, LAW, Step, apply, lives, randoms
-from opsbridge.core.backlog import Backlog
-from opsbridge.core.decisions import (
-    Impact,
-    Incident,
-    IncidentMembers,
-    Member,
-    Moved,
-    Root,
-    Situation,
-    SituationUpdate,
-    Status,
-    Unanswered,
-)
+from opsbridge.core.decisions import Impact, Member, Moved, Root, Situation, SituationUpdate, Status
 from opsbridge.core.event import SEVERITY_NUMBER
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.response import FORGET_AFTER_MS, ResponseSelection, rfc3339
+from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.response.backlog import Backlog
+from opsbridge.core.response.selection import FORGET_AFTER_MS, ResponseSelection, rfc3339
 from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
 from opsbridge.core.second_level.reporting import SLICE, slices
 

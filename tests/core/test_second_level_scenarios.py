@@ -2,8 +2,8 @@
 
 from timetable import FAR, Scenario, graph_of, report
 
-from opsbridge.core.decisions import IncidentMembers
 from opsbridge.core.pipeline import Pipeline
+from opsbridge.core.records import IncidentMembers
 
 ESTATE = """
 shop* web* -> vm-1

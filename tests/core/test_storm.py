@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from timetable import FAR, START, gathered
 
-from opsbridge.core.decisions import Incident, IncidentMembers, SituationUpdate
+from opsbridge.core.decisions import SituationUpdate
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.core.second_level.reporting import SLICE
 
 SIZE = 10_000

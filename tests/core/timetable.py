@@ -17,19 +17,13 @@ from typing import Final, Literal, Self, cast
 from msgspec.structs import replace
 
 from opsbridge.core.classes import Profiles
-from opsbridge.core.decisions import (
-    Discrepancy,
-    Expired,
-    Incident,
-    IncidentMembers,
-    Moved,
-    Transition,
-)
+from opsbridge.core.decisions import Discrepancy, Expired, Moved, Transition
 from opsbridge.core.event import SEVERITIES, Event, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.rules import compile_rules
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from storm import Sent
 
-from opsbridge.core.decisions import Derived, Incident, IncidentMembers, Shadowed, Suppressed
+from opsbridge.core.decisions import Derived, Shadowed, Suppressed
 from opsbridge.core.pipeline import Accounts, Pipeline
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.sources.canonical import decode
 from opsbridge.stream.estate import Estate
 

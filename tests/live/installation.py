@@ -26,7 +26,8 @@ from final import Expected, Fold, difference, expected
 from prometheus_client.parser import text_string_to_metric_families
 from storm import Sent
 
-from opsbridge.core.decisions import Incident, IncidentMembers, Suppressed
+from opsbridge.core.decisions import Suppressed
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.settings import Settings
 from opsbridge.stream.estate import load_estate
 from opsbridge.stream.outbox import BatchWriter, Outbox

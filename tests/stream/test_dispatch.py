@@ -16,12 +16,12 @@ from opsbridge.core.decisions import (
     Shadowed,
     Suppressed,
     Transition,
-    Unanswered,
     Withheld,
 )
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard, News
 from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.records import Unanswered
 from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import KafkaSettings, TopicSettings

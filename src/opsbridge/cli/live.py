@@ -16,7 +16,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from opsbridge.core.decisions import Incident, IncidentMembers, Member, Reject, Rejected
+from opsbridge.core.decisions import Member, Reject, Rejected
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.settings import KafkaSettings, Settings
 from opsbridge.stream.connection import client_options
 from opsbridge.stream.errors import BrokerUnreachableError, TopicsError

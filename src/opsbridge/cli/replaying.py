@@ -13,7 +13,6 @@ from opsbridge.core.decisions import (
     Candidate,
     Derived,
     Discrepancy,
-    Incident,
     Outcome,
     Rejected,
     Root,
@@ -25,6 +24,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.sources.canonical import decode

@@ -11,8 +11,9 @@ from opsbridge.cli.output import show_table
 
 if TYPE_CHECKING:
     from opsbridge.cli.investigation import Answer, Fate
-    from opsbridge.core.decisions import Incident, Member
+    from opsbridge.core.decisions import Member
     from opsbridge.core.explain.because import Explanation, Membership, Weighed
+    from opsbridge.core.records import Incident
 
 NAMED: Final = 6
 """So many alerts of one path are named, the rest counted; -o json has all."""

@@ -203,6 +203,12 @@ class Impact(msgspec.Struct, frozen=True):
     cis: int
     services: int
     named: tuple[str, ...]
+    tier: int | None = None
+    """The most important tier among these services; without services, among the CIs."""
+    users: int = 0
+    """How many people use these services, as far as it is known."""
+    sites: tuple[str, ...] = ()
+    """The sites of these CIs, up to 20."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -240,6 +246,25 @@ class Situation(msgspec.Struct, frozen=True):
     resolved_ms: int | None
     merged_into: str | None
     because: tuple[str, ...]
+    changes: tuple["RecentChange", ...] = ()
+    """Recent changes on its candidates, the newest first, up to 5."""
+    reopened: int = 0
+    """How often it has begun again after it was closed, because the same root failed again soon."""
+    unheard: tuple[str, ...] = ()
+    """Told when it closes: monitored CIs that directly depend on the root and sent nothing, up to 50..."""
+    heard: tuple[str, ...] = ()
+    """...and those that sent something, up to 50."""
+
+
+class RecentChange(msgspec.Struct, frozen=True):
+    """A change record (context.py) that may have to do with a situation."""
+
+    id: str
+    ci: str
+    title: str
+    began_ms: int
+    ended_ms: int | None = None
+    """None: it goes on."""
 
 
 class SituationUpdate(msgspec.Struct, frozen=True):
@@ -260,65 +285,13 @@ class SituationUpdate(msgspec.Struct, frozen=True):
 class Discrepancy(msgspec.Struct, frozen=True, gc=False):
     """Something configuration management should know about a CI reference."""
 
-    kind: Literal["unknown_ci"]
+    kind: Literal["unknown_ci", "alias_conflict", "contradicted_edge", "missing_edge"]
+    """alias_conflict: a name that two CIs claim. contradicted_edge: the dependent does not feel it when the provider
+    fails. missing_edge: two CIs fail together again and again, and nothing connects them."""
     reference: str
+    """The record's key: the CI reference, or both ends of the edge joined by ` -> `, dependent first."""
     first_event: str
+    """The event that showed it; empty where several situations have."""
     time_ms: int
-
-
-class Incident(msgspec.Struct, frozen=True):
-    """A full snapshot of one incident in one version: the record of the `incidents` topic. Times are RFC 3339."""
-
-    id: str
-    version: int
-    status: Status
-    title: str
-    severity: str
-    situation: str
-    root: Root
-    candidates: tuple[Candidate, ...]
-    firing: int
-    alerts: int
-    affected_cis: int
-    affected_services: int
-    services: tuple[str, ...]
-    """The most important affected services by tier; `incident-members` names all of them."""
-    opened: str
-    updated: str
-    resolved: str | None
-    merged_into: str | None
-    because: tuple[str, ...]
-
-
-class Unanswered(msgspec.Struct, frozen=True):
-    """People are told nothing of this news of a situation, because a rule says so: it is no incident.
-
-    What moved is kept back with it, and told if the situation becomes an incident after all. Metrics, logs and accounts
-    are made of this; the situation itself is on the `situations` topic.
-    """
-
-    incident: str
-    """The id that the incident would have."""
-    situation: str
-    rule: str
-    root: str
-    """The root's CI."""
-    status: Status
-    merged_into: str | None
-    """As of an incident."""
-    begins: bool
-    """It is the first news of the situation."""
-    moved: Moved
-
-
-class IncidentMembers(msgspec.Struct, frozen=True):
-    """What joined or left an incident with one version, a slice of it: the record of the `incident-members` topic.
-
-    An alert is in one incident at a time: joining another means that it has left this one.
-    """
-
-    incident: str
-    version: int
-    part: int
-    parts: int
-    moved: Moved
+    evidence: tuple[str, ...] = ()
+    """What speaks for it, in words."""

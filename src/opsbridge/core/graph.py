@@ -30,6 +30,15 @@ class CI(msgspec.Struct, frozen=True, gc=False):
     """A (business) service: named in an incident's affected services."""
     monitored: bool = True
     """False: nothing watches this CI, so its silence says nothing."""
+    group: str = ""
+    """The assignment group of its incidents; empty: its owner."""
+    category: str = ""
+    runbook: str = ""
+    """Where it is written what to do."""
+    links: tuple[str, ...] = ()
+    """Dashboards and pages about it."""
+    users: int = 0
+    """How many people use it, of a service; 0: not known."""
 
 
 def unknown_ci(reference: str) -> CI:

@@ -6,8 +6,9 @@ Only replay and tests keep one, since it grows with the input; the stream counts
 from collections import Counter
 from collections.abc import Iterable
 
-from opsbridge.core.decisions import Derived, Expired, Incident, IncidentMembers, Suppressed, Transition, Unanswered
+from opsbridge.core.decisions import Derived, Expired, Suppressed, Transition
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.records import Incident, IncidentMembers, Unanswered
 
 
 class Ledger:

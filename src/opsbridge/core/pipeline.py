@@ -11,8 +11,6 @@ from opsbridge.core.decisions import (
     Derived,
     Discrepancy,
     Expired,
-    Incident,
-    IncidentMembers,
     Outcome,
     Rejected,
     Reminder,
@@ -20,14 +18,14 @@ from opsbridge.core.decisions import (
     SituationUpdate,
     Suppressed,
     Transition,
-    Unanswered,
     Withheld,
 )
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.level import FirstLevel, Heard, unknown_cis
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
-from opsbridge.core.response import ResponseSelection
+from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
 from opsbridge.core.second_level.backbone import Backbone, News, home, time_of

@@ -11,10 +11,11 @@ from typing import Final, Literal
 import msgspec
 
 from opsbridge.core.calendar import Windows
+from opsbridge.core.case import Case
 from opsbridge.core.classes import Join, Profiles
-from opsbridge.core.decisions import Situation
 from opsbridge.core.event import Event, Judge, Mark, Verdict
 from opsbridge.core.graph import CI
+from opsbridge.core.records import KnownError, Level, PriorityName
 
 Prepare = Callable[[Event, CI], Event]
 """Enrichment and identity: the event with labels added and with the fingerprint that rules give it."""
@@ -150,6 +151,8 @@ class Maintenance(Gate, frozen=True, kw_only=True):
     """Alerts that begin in a window are withheld until it ends."""
 
     windows: Windows
+    changes: bool = False
+    """Windows are those of change records (context.py) that suppress; `windows` counts for nothing then."""
     remind_ms: int = 0
     """So long before a window ends, operators are reminded; 0: not."""
 
@@ -166,22 +169,154 @@ TARGET: Final = 1
 """Parts of an inhibition's marks. Its group has the values of `equal`."""
 
 
+class Priority(msgspec.Struct, frozen=True):
+    """How urgent a situation is, and what that obliges to."""
+
+    name: PriorityName
+    impact: Level
+    urgency: Level
+    rule: str = ""
+    """Empty: the default matrix (response/priority.py)."""
+    acknowledge_ms: int | None = None
+    """Target times after opening (or reopening), milliseconds; None: there is none."""
+    resolve_ms: int | None = None
+    warn_at: float = 0.8
+    """The share of the resolve target after which it nears."""
+    remind_ms: int | None = None
+    """So often people are reminded of an open incident; None: never."""
+    escalate_to: tuple[str, ...] = ()
+    """Whom each further escalation goes to, the last one for all that follow; empty: the assignment group."""
+
+
+Prioritise = Callable[[Case], Priority]
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What is decided for a situation."""
+    """Whether a situation is an incident, and what is said of it. Texts may have placeholders (case.py)."""
 
     rule: str = ""
     """The rule that decides; empty: none does."""
     response: Literal["incident", "none"] = "incident"
     """none: people are told nothing."""
+    category: str = ""
+    group: str = ""
+    """The assignment group; empty: that of the root, else its owner."""
+    runbook: str = ""
+    links: tuple[str, ...] = ()
 
 
-Respond = Callable[[Situation, CI], Answer]
-"""What a situation's news, with the CI that is its root, mean for people."""
+class Limit(msgspec.Struct, frozen=True):
+    """At most so many within a time."""
+
+    times: int
+    within_ms: int
 
 
-def incident_always(_situation: Situation, _root: CI) -> Answer:
+class BlastRadius(msgspec.Struct, frozen=True):
+    """How much automation may do at most, however many situations ask for it; None: no limit of that kind."""
+
+    per_ci: Limit | None = None
+    """Of this action on one CI."""
+    per_action: Limit | None = None
+    """Of this action anywhere."""
+    concurrent: int | None = None
+    """Of this action, under way at the same time."""
+
+
+class ActionCall(msgspec.Struct, frozen=True):
+    """What an executor is asked to do. Texts of parameters may have placeholders."""
+
+    action: str
+    parameters: Mapping[str, str] = {}
+    deadline_ms: int = 120_000
+    """So long after the request its result has to come."""
+
+
+class AutoResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Do something about a situation, and see whether it helped."""
+
+    rule: str
+    call: ActionCall
+    requires: Callable[[Case], bool] | None = None
+    """Has to hold whenever it is about to be requested; else it is refused."""
+    requires_text: str = ""
+    """The same as an operator reads it."""
+    approval_group: str = ""
+    """Who has to approve; empty: nobody."""
+    approval_ms: int = 600_000
+    """So long they may take."""
+    attempts: int = 1
+    retry_ms: int = 30_000
+    """So long after an attempt was not effective the next one is made."""
+    verify: Literal["cleared", "probe", "result"] = "cleared"
+    """What proves it effective: no alert of the situation fires, a probe succeeds, or that it was done."""
+    verify_ms: int = 300_000
+    """So long after the result the proof has to come."""
+    probe: ActionCall | None = None
+    rollback: ActionCall | None = None
+    """Done when all attempts have failed."""
+    before_incident: bool = False
+    """People are told nothing while it is under way, and nothing if it is effective."""
+    limits: BlastRadius = BlastRadius()
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """Raise a request for change or a service request."""
+
+    rule: str
+    kind: Literal["change", "request"]
+    title: str = ""
+    category: str = ""
+    group: str = ""
+    links: tuple[str, ...] = ()
+
+
+class Notify(msgspec.Struct, frozen=True):
+    """Tell somebody, without an incident or besides it: when the situation is first told, or begins to match."""
+
+    rule: str
+    to: str
+    text: str = ""
+
+
+class ProblemWatch(msgspec.Struct, frozen=True):
+    """Open a problem when matching situations recur."""
+
+    rule: str
+    same: tuple[str, ...]
+    """Placeholders whose values they have in common: `root.ci`, `root.class`, ..."""
+    times: int
+    within_ms: int
+    title: str = ""
+    category: str = ""
+    group: str = ""
+
+
+Further = AutoResponse | Ticket | Notify | ProblemWatch
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What is decided for a situation: incident or nothing, and whatever is done besides, in the order of the rules."""
+
+    incident: Answer = Answer()
+    further: tuple[Further, ...] = ()
+
+
+Respond = Callable[[Case], Answers]
+"""What a situation's news mean for people and machines."""
+
+KnownErrors = Callable[[Case], tuple[KnownError, ...]]
+"""The known errors that match a situation."""
+
+
+def incident_always(_case: Case) -> Answers:
     """The answer of an empty rule set."""
-    return Answer()
+    return Answers()
+
+
+def none_known(_case: Case) -> tuple[KnownError, ...]:
+    """The known errors of an empty database."""
+    return ()
 
 
 def no_verdict(_event: Event, _ci: CI) -> Verdict | None:
@@ -204,6 +339,9 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
     inhibitions: Mapping[str, Inhibition] = msgspec.field(default_factory=dict)
     """By rule id, which is a mark's `rule`."""
     respond: Respond = incident_always
+    prioritise: Prioritise | None = None
+    """None: the default matrix."""
+    known_errors: KnownErrors = none_known
     trials: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Filters and classifications in trial (`shadow: true`), by rule id: `drop`, `keep`, `route` or `classify`."""
 

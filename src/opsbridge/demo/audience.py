@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from opsbridge.core.decisions import Incident, IncidentMembers
+from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.demo.scenario import Fate
 
 _decode_incident: Final = msgspec.json.Decoder(Incident).decode

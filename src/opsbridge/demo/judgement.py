@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opsbridge.core.decisions import Incident
+from opsbridge.core.records import Incident
 from opsbridge.demo.audience import Audience, Figures
 from opsbridge.demo.scenario import Failure, Scenario
 

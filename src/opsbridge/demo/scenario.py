@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.response import rfc3339
+from opsbridge.core.response.selection import rfc3339
 from opsbridge.errors import OpsBridgeError
 
 SHORTEST: Final = 20

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from opsbridge.core.decisions import Incident
+from opsbridge.core.records import Incident
 from opsbridge.demo.audience import Audience, Figures
 from opsbridge.demo.scenario import Scenario
 

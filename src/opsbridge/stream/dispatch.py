@@ -15,21 +15,19 @@ import msgspec
 from opsbridge.core.decisions import (
     Derived,
     Expired,
-    Incident,
-    IncidentMembers,
     Outcome,
     Reminder,
     Shadowed,
     SituationUpdate,
     Suppressed,
     Transition,
-    Unanswered,
     Withheld,
 )
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import unknown_cis
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.records import Incident, IncidentMembers, Unanswered
 from opsbridge.core.second_level.backbone import home
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import TopicSettings

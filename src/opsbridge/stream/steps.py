@@ -13,7 +13,7 @@ from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import FirstLevel
 from opsbridge.core.pipeline import Stage
-from opsbridge.core.response import ResponseSelection
+from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
 from opsbridge.core.second_level.level import SecondLevel

@@ -7,9 +7,10 @@ is left out. Only `run` calls this.
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from opsbridge.core.decisions import Incident, Shadowed, Suppressed, Transition, Withheld
+from opsbridge.core.decisions import Shadowed, Suppressed, Transition, Withheld
 from opsbridge.core.event import SEVERITIES, default_fingerprint
 from opsbridge.core.pipeline import Decision
+from opsbridge.core.records import Incident
 from opsbridge.testing.compare import Said
 from opsbridge.testing.words import readable
 

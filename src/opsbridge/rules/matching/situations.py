@@ -7,9 +7,10 @@ grows with the number of these rules. `scopes` names the fields, `compile_rules`
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from opsbridge.core.case import Case
 from opsbridge.core.decisions import Situation
 from opsbridge.core.graph import CI
-from opsbridge.core.rulebook import Answer, Respond, incident_always
+from opsbridge.core.rulebook import Answer, Answers, Respond, incident_always
 from opsbridge.rules.matching.conditions import Fields, Kind, Match, Value
 
 _FIELDS: Final[dict[str, tuple[Callable[[Situation, CI], Value], Kind]]] = {
@@ -38,10 +39,10 @@ def answering(rules: Iterable[tuple[Match, Answer]]) -> Respond:
     if not asked:
         return incident_always
 
-    def respond(situation: Situation, root: CI) -> Answer:
+    def respond(case: Case) -> Answers:
         for tests, answer in asked:
-            if all(holds(read(situation, root)) for read, holds in tests):
-                return answer
-        return incident_always(situation, root)
+            if all(holds(read(case.situation, case.root)) for read, holds in tests):
+                return Answers(answer)
+        return Answers()
 
     return respond

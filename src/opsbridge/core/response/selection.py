@@ -15,10 +15,12 @@ from typing import Final
 
 import msgspec
 
-from opsbridge.core.backlog import Backlog
-from opsbridge.core.decisions import Incident, IncidentMembers, Moved, Situation, SituationUpdate, Unanswered
+from opsbridge.core.case import Case
+from opsbridge.core.decisions import Moved, Situation, SituationUpdate
 from opsbridge.core.event import SEVERITIES
 from opsbridge.core.graph import CIGraph, unknown_ci
+from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.response.backlog import Backlog
 from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
 from opsbridge.core.second_level.reporting import slices
 from opsbridge.core.state import Change
@@ -115,7 +117,8 @@ class ResponseSelection:
     def _asked(self, situation: Situation) -> Answer:
         root = situation.root.ci
         number = self._graph.numbers.get(root)
-        return self._respond(situation, unknown_ci(root) if number is None else self._graph.cis[number])
+        ci = unknown_ci(root) if number is None else self._graph.cis[number]
+        return self._respond(Case(situation=situation, root=ci)).incident
 
     def _keep_back(self, update: SituationUpdate, rule: str, *, begins: bool) -> Unanswered:
         situation = update.situation
