@@ -20,7 +20,7 @@ from pydantic_core import PydanticUndefined
 
 from opsbridge import __version__
 from opsbridge.cli.main import app
-from opsbridge.core import decisions
+from opsbridge.core import context, decisions, feedback, records
 from opsbridge.core.decisions import Outcome, Reject, Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, SIGNIFICANCES
 from opsbridge.core.intake import Report
@@ -73,6 +73,14 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
     "comparisons": (names("docs/rules.md", "Matching", 1), list(_OPERATORS)),
     "topics": (names("docs/topics.md", "Topics"), [entity.name for entity in CATALOGUE]),
     "headers of dead letters": (names("docs/topics.md", "Dead letters"), headers_of_a_dead_letter()),
+    "kinds of feedback": (
+        names("docs/topics.md", "Feedback"),
+        [str(kind.__struct_config__.tag) for kind in feedback.Feedback.__args__],
+    ),
+    "fields of a change record": (
+        names("docs/topics.md", "Context"),
+        ["kind", *(field.encode_name for field in msgspec.structs.fields(context.ChangeRecord))],
+    ),
     "members": (
         names("docs/topics.md", "Incident members", 1),
         [field.encode_name for field in msgspec.structs.fields(decisions.Member)],
@@ -83,8 +91,13 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
         [field.encode_name for field in msgspec.structs.fields(struct)],
     )
     for heading, struct in (
-        ("Incidents", decisions.Incident),
-        ("Incident members", decisions.IncidentMembers),
+        ("Incidents", records.Incident),
+        ("Incident members", records.IncidentMembers),
+        ("Problems", records.Problem),
+        ("Changes and requests", records.ChangeRequest),
+        ("Changes and requests", records.ServiceRequest),
+        ("Responses", records.Response),
+        ("Notifications", records.Notification),
         ("Alerts", decisions.Transition),
         ("Discrepancies", decisions.Discrepancy),
         ("Suppressed", decisions.Suppressed),

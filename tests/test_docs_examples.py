@@ -13,9 +13,10 @@ from math import comb, log
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
-from opsbridge.core import decisions
+from opsbridge.core import context, feedback, records
 from opsbridge.core.classes import Nature, Profile, Profiles
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
@@ -23,17 +24,22 @@ from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level.evidence import Alerting, Evidence
 from opsbridge.core.weights import NAT, Weights
-from opsbridge.stream.topics import CATALOGUE
 from opsbridge.topology import load_topology
 from pages import ROOT, blocks, page, run, section
 
 
-def test_the_consumer_example_compiles_and_reads_topics_that_exist() -> None:
+def test_the_consumer_that_is_shown_is_the_one_that_is_shipped_and_run() -> None:
     (example,) = blocks(section("docs/topics.md", "A consumer"), "python")
-    compile(example, "docs/topics.md", "exec")
-    read = re.findall(r'"opsbridge\.([a-z-]+)\.v1"', example)
-    assert set(read) <= {entity.name for entity in CATALOGUE}
-    assert len(read) == 2
+    assert example == page("examples/follow_incidents.py")  # tests/contract/test_example.py runs it
+
+
+def test_the_feedback_and_context_shown_are_taken() -> None:
+    for heading, decode in (
+        ("Feedback", msgspec.json.Decoder(feedback.Feedback).decode),
+        ("Context", msgspec.json.Decoder(context.ChangeRecord).decode),
+    ):
+        (shown,) = blocks(section("docs/topics.md", heading), "json")
+        assert [decode(line).id for line in shown.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +152,7 @@ def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     reports = [Report(name, now, name, "Unreachable", state="firing", severity="major") for name in alerting]
     told = [*pipeline.advance(reports, 1 << 50), *pipeline.finish()]
-    incidents = [decision for decision in told if isinstance(decision, decisions.Incident)]
+    incidents = [decision for decision in told if isinstance(decision, records.Incident)]
     incidents.sort(key=lambda incident: (-incident.alerts, incident.root.ci))
     found = ", ".join(f"`{each.root.ci}` ({each.alerts} alert{'s'[: each.alerts > 1]})" for each in incidents)
     yield f"Price of `sw`: {price:.1f} + ln({behind + 1} · C({behind}, {reached})) = {said:.1f}."

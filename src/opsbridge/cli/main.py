@@ -9,7 +9,7 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
-from opsbridge.cli import backtest, demo, explain, output, replay, rules, run, send, topics, topology, version
+from opsbridge.cli import backtest, contract, demo, explain, output, replay, rules, run, send, topics, topology, version
 from opsbridge.errors import OpsBridgeError
 
 EXIT_CODES: Final = {
@@ -52,6 +52,7 @@ app.command("explain")(explain.explain)
 app.command("backtest")(backtest.backtest)
 app.command("send")(send.send)
 app.command("topics")(topics.topics)
+app.command("contract")(contract.contract)
 app.add_typer(topology.app, name="topology")
 app.add_typer(rules.app, name="rules")
 app.command("version")(version.version)
