@@ -97,8 +97,8 @@ def _milliseconds(since: str | None) -> int | None:
 
 def _payloads(files: list[str]) -> "Payloads":
     """The lines of the files; stdin is kept, since it can be read only once."""
+    from opsbridge.cli.inputs import payload
     from opsbridge.cli.lines import STDIN, read_lines
-    from opsbridge.cli.replay import payload
     from opsbridge.sources.canonical import MAX_BYTES
 
     kept = {
@@ -132,7 +132,7 @@ def _live(settings: "Settings", asked: str, topology: list[Path], rules: list[Pa
     """The answer from the topics: what is published and, where there is a topology, the explanation."""
     from opsbridge.cli.investigation import Answer, UnknownIdError
     from opsbridge.cli.live import published
-    from opsbridge.core.response.selection import incident_id
+    from opsbridge.core.response.ids import incident_id
 
     found = asyncio.run(published(settings))
     named = incident_id(asked) if asked.startswith("S-") else asked
@@ -164,7 +164,7 @@ def _again(
     from opsbridge.cli.investigation import Run, UnknownIdError, answer
     from opsbridge.cli.live import recorded
     from opsbridge.cli.replay import prepared
-    from opsbridge.core.response.selection import rfc3339
+    from opsbridge.core.response.ids import rfc3339
     from opsbridge.settings import weights
 
     start = _start(found, name, since)

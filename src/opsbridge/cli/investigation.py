@@ -20,7 +20,7 @@ from opsbridge.core.explain.explaining import Explainer, parts_of
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.records import Incident
-from opsbridge.core.response.selection import incident_id
+from opsbridge.core.response.ids import incident_id
 from opsbridge.errors import OpsBridgeError
 from opsbridge.sources.canonical import decode
 
