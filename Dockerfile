@@ -5,6 +5,7 @@ COPY src ./src
 RUN pip install --no-cache-dir '.[compression]'
 COPY topology ./topology
 COPY correlation_rules ./correlation_rules
+COPY known_errors ./known_errors
 USER nobody
 ENTRYPOINT ["opsbridge"]
 CMD ["run"]

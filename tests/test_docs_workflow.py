@@ -46,14 +46,19 @@ def test_the_walk_through_prints_what_is_shown(tmp_path: Path) -> None:
     assert played(page(WORKFLOW), tmp_path) == page(WORKFLOW)
 
 
-EXAMPLES: Final = [example for example in blocks(page("docs/rules.md"), "yaml") if "tests:" in example]
+EXAMPLES: Final = [
+    example
+    for name in ("docs/rules.md", "docs/known-errors.md")
+    for example in blocks(page(name), "yaml")
+    if "tests:" in example
+]
 
 
 def test_every_kind_has_an_example() -> None:
     kinds = set(re.findall(r"^\| \[`([a-z]+)`\]", page("docs/rules.md"), re.MULTILINE))
-    shown = {kind for example in blocks(page("docs/rules.md"), "yaml") for kind in re.findall(r"kind: (\w+)", example)}
-    assert kinds == shown
-    assert len(kinds) == 14
+    examples = "\n".join(blocks(page("docs/rules.md"), "yaml"))
+    assert kinds == set(re.findall(r"^    kind: (\w+)", examples, re.MULTILINE))
+    assert len(kinds) == 15
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: re.findall(r"id: (\S+)", example)[0])

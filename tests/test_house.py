@@ -30,8 +30,8 @@ INSIDE: dict[str, set[str]] = {
 """Room -> the other rooms that it may know; rooms that are not named are at the rim and may know any of these."""
 
 KAFKA = frozenset({"faust", "mode", "aiokafka"})
-KAFKA_ROOMS = frozenset({"stream", "devbroker", "cli", "demo"})
-"""Only the stream speaks Faust; the demo is an outsider, a client of Kafka like the tools and the bridge it plays."""
+KAFKA_ROOMS = frozenset({"stream", "devbroker", "cli", "demo", "executor"})
+"""Only the stream speaks Faust; demo and executor are outsiders, clients of Kafka like the tools and the bridge."""
 
 
 def room_of(module: str) -> str:

@@ -17,6 +17,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from opsbridge.core.coordination.policy import AutomationPolicy
+from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.weights import Weights
 from opsbridge.errors import OpsBridgeError
 
@@ -189,12 +191,16 @@ class TopicSettings(Section):
         return self
 
 
+KNOWN_ERRORS = Path("known_errors")
+
+
 class PathSettings(Section):
-    """Where topology and rules are read from."""
+    """Where topology, rules and known errors are read from."""
 
     topology: Path = Path("topology")
     rules: Path = Path("correlation_rules")
-    watch: bool = Field(default=True, description="take over rules when their files change, and not only on SIGHUP")
+    known_errors: Path = Field(default=KNOWN_ERRORS, description="may be missing where it is not set")
+    watch: bool = Field(default=True, description="take over rules and known errors when their files change")
 
 
 Nats = Annotated[float, Field(ge=0, le=20)]
@@ -217,11 +223,30 @@ class CorrelationSettings(Section):
     caused: Nats = Field(default=2.996, description="a cause-like alert is another CI's doing")
     backward: Nats = Field(default=2.0, description="a symptom on a provider of what suffers")
     starved: Nats = Field(default=0.3, description="the same for classes that travel to providers")
+    changed: Nats = Field(default=2.0, description="so much likelier a CI fails within an hour of a change to it")
     joined: Nats = Field(default=0.7, description="alerts without an edge between them that a ground joins")
     lag: Seconds = Field(default=600.0, description="so long after its cause, a symptom costs a nat")
     lead: Seconds = Field(default=120.0, description="so long before its cause, a symptom costs a nat")
     cleared: Seconds = Field(default=30.0, description="so long after its cause was over, a symptom costs a nat")
+    reopen_within: float = Field(
+        default=600.0, ge=0, le=86_400, description="so long after closing, the same root's failure reopens; 0: never"
+    )
     domain_attribute: Literal["site", "owner", "environment"] | None = None
+
+
+class ResponseSettings(Section):
+    """What holds for all incidents; what belongs to a priority is said in rules."""
+
+    forget_after: Seconds = Field(default=3_600.0, description="how long an ended incident is remembered")
+    history: int = Field(default=50, ge=1, le=200, description="how many entries of its history an incident keeps")
+
+
+class AutomationSettings(Section):
+    """How much automation is let do in all, whatever single rules allow."""
+
+    enabled: bool = Field(default=True, description="if not, no auto-response is requested")
+    per_hour: int = Field(default=60, ge=1, description="requests within any hour")
+    concurrent: int = Field(default=10, ge=1, description="requests under way at the same time")
 
 
 class WebSettings(Section):
@@ -255,6 +280,8 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     paths: PathSettings = PathSettings()
     correlation: CorrelationSettings = CorrelationSettings()
+    response: ResponseSettings = ResponseSettings()
+    automation: AutomationSettings = AutomationSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -273,9 +300,26 @@ class Settings(BaseSettings):
 
 def weights(settings: Settings) -> Weights:
     """The second level's weights by these settings: nats in thousandths, seconds in milliseconds."""
-    told = settings.correlation.model_dump(exclude={"domain_attribute"})
+    told = settings.correlation.model_dump(exclude={"domain_attribute", "reopen_within"})
     timed = {"lag", "lead", "cleared"}
     return Weights(**{f"{key}_ms" if key in timed else key: round(value * 1000) for key, value in told.items()})
+
+
+def reopen_within_ms(settings: Settings) -> int:
+    """How long after it was closed a situation begins again when its root fails again; 0: never."""
+    return round(settings.correlation.reopen_within * 1000)
+
+
+def response_policy(settings: Settings) -> ResponsePolicy:
+    """The response stage's policy by these settings."""
+    told = settings.response
+    return ResponsePolicy(forget_after_ms=round(told.forget_after * 1000), history=told.history)
+
+
+def automation_policy(settings: Settings) -> AutomationPolicy:
+    """The policy of coordination by these settings."""
+    told = settings.automation
+    return AutomationPolicy(enabled=told.enabled, per_hour=told.per_hour, concurrent=told.concurrent)
 
 
 class _KnownVariables(EnvSettingsSource):

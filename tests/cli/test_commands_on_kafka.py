@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer
 from typer.testing import CliRunner, Result
 
-from conftest import MakeTopic
+from conftest import MakeTopic, create_topic
 from kafka_server import Kafka
 from opsbridge.cli.main import app
 
@@ -51,6 +52,32 @@ async def test_send_publishes_lines_as_they_are_keyed_by_ci(
         records = [await consumer.getone() for _ in lines]
     assert sorted(record.value for record in records) == sorted(lines)
     assert [record.value for record in records if record.key == b"a"] == [lines[0], lines[2]]
+
+
+@pytest.mark.parametrize(
+    ("to", "line", "key"),
+    [
+        ("feedback", b'{"incident":"INC-1","by":"ann"}', b"S-1"),
+        ("feedback", b'{"response":"RSP-1","situation":"S-2"}', b"S-2"),
+        ("feedback", b'{"kind":"stop_automation"}', None),
+        ("context", b'{"kind":"change","id":"c1"}', b"change:c1"),
+    ],
+)
+async def test_send_gives_feedback_and_context_the_key_that_belongs_to_them(
+    kafka: Kafka, unique: Callable[[str], str], tmp_path: Path, to: str, line: bytes, key: bytes | None
+) -> None:
+    prefix = unique("s") + "."
+    await create_topic(kafka.bootstrap_servers, f"{prefix}{to}.v1", 2)
+    (tmp_path / "said.jsonl").write_bytes(line)
+    flags = ["--to", to, "-b", kafka.bootstrap_servers, "--set", f"topics.prefix={prefix}"]
+    sent = await _invoke("send", str(tmp_path / "said.jsonl"), *flags)
+    assert sent.exit_code == 0, sent.stderr
+    assert f"1 lines sent to {prefix}{to}.v1" in sent.stderr
+    async with AIOKafkaConsumer(
+        f"{prefix}{to}.v1", bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        record = await consumer.getone()
+    assert (record.key, record.value) == (key, line)
 
 
 async def test_send_refuses_a_line_that_no_broker_takes(kafka: Kafka, make_topic: MakeTopic, tmp_path: Path) -> None:

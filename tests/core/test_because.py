@@ -19,7 +19,7 @@ from opsbridge.core.explain.trial import Scene, Trial
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.records import Incident
-from opsbridge.core.response.selection import incident_id
+from opsbridge.core.response.ids import incident_id
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level.evidence import NEVER
 from opsbridge.core.second_level.explanation import confidence

@@ -81,7 +81,7 @@ def test_a_late_clear_between_two_firings_does_not_end_the_second() -> None:
             10s opened db:Down critical #2 x1 since 10s
             """,
             incidents="""
-            db Down open critical
+            db Down reopened critical
               members db:Down
               affects db
             """,
@@ -130,7 +130,7 @@ def test_a_flapping_alert_is_one_incident_however_fast() -> None:
             news="""
             10s db Down open v1 1/1
             21s db Down resolved v2 0/1
-            41s db Down open v3 1/1
+            41s db Down reopened v3 1/1
             61s db Down resolved v4 0/1
             """,
             events="db: e1 e2 e3 e4",

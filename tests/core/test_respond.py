@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from timetable import FAR, PROFILES, START, Scenario, gathered, report
 
 from estates import CALM_GAPS, LAW, Step, apply, lives, randoms
+from opsbridge.core.case import Case
+from opsbridge.core.coordination.news import Opened
 from opsbridge.core.decisions import Impact, Member, Moved, Root, Situation, SituationUpdate, Status
 from opsbridge.core.event import SEVERITY_NUMBER
 from opsbridge.core.graph import CI, CIGraph
@@ -18,28 +20,30 @@ from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.records import Incident, IncidentMembers, Unanswered
 from opsbridge.core.response.backlog import Backlog
-from opsbridge.core.response.selection import FORGET_AFTER_MS, ResponseSelection, rfc3339
-from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
+from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.response.selection import ResponseSelection
+from opsbridge.core.rulebook import EMPTY, Answer, Answers, Rulebook
 from opsbridge.core.second_level.reporting import SLICE, slices
 
 MINOR = SEVERITY_NUMBER["minor"]
 
 
-def calm(situation: Situation, root: CI) -> Answer:
+def calm(case: Case) -> Answers:
     """Minor is nothing, unless it is of tier 1: a rule for that says that it is an incident."""
-    if root.tier == 1:
-        return Answer("tier-1", "incident")
-    return Answer("minor", "none") if situation.severity <= MINOR else Answer()
+    if case.root.tier == 1:
+        return Answers(Answer("tier-1", "incident"))
+    return Answers(Answer("minor", "none") if case.situation.severity <= MINOR else Answer())
 
 
-def few(situation: Situation, _root: CI) -> Answer:
+def few(case: Case) -> Answers:
     """Changes its mind both ways as a situation goes on."""
-    return Answer("few", "none") if situation.firing < 3 else Answer()
+    return Answers(Answer("few", "none") if case.situation.firing < 3 else Answer())
 
 
 CALM = Rulebook(profiles=PROFILES, respond=calm)
 FEW = Rulebook(profiles=PROFILES, respond=few)
-NOTHING = Rulebook(profiles=PROFILES, respond=lambda *_: Answer("all", "none"))
+NOTHING = Rulebook(profiles=PROFILES, respond=lambda _: Answers(Answer("all", "none")))
 
 
 def test_nobody_is_told_until_it_is_serious_and_then_of_everything() -> None:
@@ -113,7 +117,7 @@ def test_a_rule_that_goes_lets_go_and_one_that_decides_is_named() -> None:
         scenario.play("""
             0s   a DiskFull minor
             60s  -
-        """).expect(news="").reload(Rulebook(respond=lambda *_: Answer("all", "incident"))).play("""
+        """).expect(news="").reload(Rulebook(respond=lambda _: Answers(Answer("all", "incident")))).play("""
             61s  a DiskFull major
             120s -
         """).expect(
@@ -234,10 +238,10 @@ def test_batches_restarts_and_repeats_change_nothing(
             stage = ResponseSelection(book, graph)
             stage.restore(chance.sample(sorted(saved.items()), len(saved)))
     assert told == wanted
-    stage.expire(max([each.situation.updated_ms for each in updates], default=0) + FORGET_AFTER_MS)
+    stage.expire(max([each.told_ms for each in updates], default=0) + ResponsePolicy().forget_after_ms)
     save(saved, stage.changes())
     over = {each.situation.id for each in updates if each.situation.status in ("closed", "merged")}
-    assert not [key for key in saved if key.split(b"\x1f")[0].decode() in over]
+    assert not [key for key in saved if key[2:].split(b"\x1f")[0].decode() in over]
 
 
 @LAW
@@ -295,22 +299,22 @@ STORM = [
 
 def test_a_storm_is_kept_back_in_pieces_and_told_in_pieces() -> None:
     stage = ResponseSelection(CALM)
-    assert all(isinstance(each, Unanswered) for each in stage.advance(STORM))
+    assert all(isinstance(each, Unanswered | Opened) for each in stage.advance(STORM))
     saved: dict[bytes, bytes] = {}
     save(saved, stage.changes())
     assert all(len(value) < 60_000 for value in saved.values())
     assert len(saved) == 1 + 4
     stage = ResponseSelection(CALM)
     stage.restore(saved.items())
-    *told, incident = stage.advance(slices(situation(3, "major"), Moved(members(500, 501)), 0))
-    assert isinstance(incident, Incident)
+    told = stage.advance(slices(situation(3, "major"), Moved(members(500, 501)), 0))
+    assert [type(each) for each in told[4:]] == [Incident]
     parts = [each for each in told if isinstance(each, IncidentMembers)]
     assert [(each.version, each.part, each.parts) for each in parts] == [(1, number, 4) for number in (1, 2, 3, 4)]
     assert max(len(each.moved.cis_joined) for each in parts) == SLICE
     joined = tuple(chain.from_iterable(each.moved.joined for each in parts))
     assert joined == (*members(0, 100), *members(450, 501))
     save(saved, stage.changes())
-    assert list(saved) == [b"S-1"]
+    assert list(saved) == [b"i:S-1"]
 
 
 @pytest.mark.parametrize("whole", [1, 2])
@@ -321,8 +325,8 @@ def test_a_version_that_other_rules_hear_the_end_of_is_told_whole(whole: int) ->
     before.advance(updates[:whole])
     after = ResponseSelection()
     after.restore((key, value) for key, value in before.changes() if value is not None)
-    *told, incident = after.advance(updates[whole:])
-    assert isinstance(incident, Incident)
+    told = after.advance(updates[whole:])
+    assert [type(each) for each in told[3:]] == [Incident, Opened]
     assert [(each.version, each.part, each.parts) for each in told if isinstance(each, IncidentMembers)] == [
         (1, 1, 3),
         (1, 2, 3),
@@ -377,7 +381,7 @@ def test_whatever_part_is_saved_of_what_is_kept_back_all_is_told_once(
     assert folded == {name: plain(found) for name, found in ends(wanted).items()}
     save(saved, stage.changes())
     if folded or updates[-1].situation.status == "closed":
-        assert list(saved) == [b"S-1"], "what is told, or over, is kept"
+        assert list(saved) == [b"i:S-1"], "what is told, or over, is kept"
 
 
 def test_what_a_worker_kept_back_before_it_died_is_told_though_rules_have_changed() -> None:
@@ -392,7 +396,7 @@ def test_what_a_worker_kept_back_before_it_died_is_told_though_rules_have_change
     assert [each.moved.joined for each in told if isinstance(each, IncidentMembers)] == [members(0, 1)]
     saved = dict(kept)
     save(saved, after.changes())
-    assert list(saved) == [b"S-1"]
+    assert list(saved) == [b"i:S-1"]
 
 
 def test_what_has_gone_again_takes_no_room() -> None:
@@ -404,8 +408,9 @@ def test_what_has_gone_again_takes_no_room() -> None:
     assert not any(backlog.slice(number) for number in backlog.changed)
 
 
-def test_an_incident_that_goes_up_in_one_that_nobody_is_told_of_ends_all_the_same() -> None:
-    """What was told is told to be merged; the accounts follow it to where it is."""
+@pytest.mark.parametrize("heir_first", [True, False])
+def test_an_incident_that_goes_up_in_one_that_nobody_is_told_of_has_it_told(heir_first: bool) -> None:
+    """It takes the place of the one that people know of, whichever is heard of first; the accounts follow it."""
     (member,) = members(0, 1)
     pipeline = Pipeline(CIGraph([], []), EMPTY)
     ledger = Ledger(pipeline)
@@ -416,14 +421,34 @@ def test_an_incident_that_goes_up_in_one_that_nobody_is_told_of_ends_all_the_sam
     response = ResponseSelection(CALM)
     ledger.told(response.advance(slices(other, Moved((joined,)), 0)))
     assert ledger.events_by_incident() == {"INC-2": ["e0"]}
-    ledger.told(response.advance(slices(situation(1, "minor"), Moved((member,)), 0)))
-    merged = replace(other, version=2, status="merged", merged_into="S-1")
-    told = response.advance(slices(merged, Moved(), 0))
-    assert [(each.status, each.merged_into) for each in told if isinstance(each, Incident)] == [("merged", "INC-1")]
+    merged = slices(replace(other, version=2, status="merged", merged_into="S-1"), Moved(), 0)
+    heir = slices(situation(1, "minor"), Moved((member,)), 0)
+    told = response.advance([*heir, *merged] if heir_first else [*merged, *heir])
+    assert [(each.id, each.status, each.merged_into) for each in told if isinstance(each, Incident)] == [
+        ("INC-2", "merged", "INC-1"),
+        ("INC-1", "open", None),
+    ]
     ledger.told(told)
-    assert ledger.events_by_incident() == {"INC-2": []}
-    assert ledger.events_unanswered() == {"minor": 1}
-    assert ledger.unexplained() == []
+    assert ledger.incidents["INC-1"].because == ("INC-2 was merged into it, and people had been told of that",)
+    assert [entry.what for entry in ledger.incidents["INC-1"].history] == ["merged", "opened"]
+    assert ledger.events_by_incident() == {"INC-2": [], "INC-1": ["e0"]}
+    assert (ledger.events_unanswered(), ledger.unexplained()) == ({}, [])
+    again = response.advance(slices(situation(2, "minor"), Moved(), 0))
+    assert [each.version for each in again if isinstance(each, Incident)] == [2], "it is told to its end"
+
+
+def test_an_heir_that_is_never_heard_of_here_is_forgotten() -> None:
+    response = ResponseSelection(CALM)
+    response.advance(slices(situation(1, "major"), Moved(), 0))
+    (merged,) = response.advance(slices(replace(situation(2, "major", "merged"), merged_into="S-9"), Moved(), 0))
+    assert isinstance(merged, Incident)
+    assert merged.because == ("whether people are told of INC-9 is decided where its news are heard",)
+    assert len(response) == 2
+    response.expire(ResponsePolicy().forget_after_ms)
+    assert len(response) == 0
+    saved: dict[bytes, bytes] = {}
+    save(saved, response.changes())
+    assert saved == {}
 
 
 def test_the_accounts_follow_a_situation_that_nobody_is_told_of_into_an_incident() -> None:

@@ -235,8 +235,8 @@ def test_it_resolves_reopens_within_the_closing_time_and_closes() -> None:
             news="""
             10s db Down open v1 1/1
             21s db Down resolved v2 0/1
-            301s db Down open v3 1/1
-            306s db Down open v4 1/1
+            301s db Down reopened v3 1/1
+            306s db Down reopened v4 1/1
             311s db Down resolved v5 0/1
             915s db Down closed v6 0/1
             """,
@@ -244,12 +244,12 @@ def test_it_resolves_reopens_within_the_closing_time_and_closes() -> None:
         )
 
 
-def test_after_closing_the_same_alert_is_a_new_incident() -> None:
+def test_long_after_closing_the_same_alert_is_a_new_incident() -> None:
     with Scenario("db") as scenario:
         scenario.play("0s db Down critical\n20s db Down resolved\n324s -").expect(news=_LIFE)
         scenario.play("325s -").expect(news=_LIFE + "\n325s db Down closed v3 0/1")
-        scenario.play("330s db Down critical\n345s -").expect(
-            news=_LIFE + "\n325s db Down closed v3 0/1\n340s db Down open v1 1/1",
+        scenario.play("1000s db Down critical\n1015s -").expect(
+            news=_LIFE + "\n325s db Down closed v3 0/1\n1010s db Down open v1 1/1",
             events="""
             db: e1 e2
             db: e3

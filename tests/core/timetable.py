@@ -161,7 +161,7 @@ class Scenario:
         """Go on with a new pipeline that knows only what this one has saved."""
         old = self.pipeline
         self._saved.update(old.changes())
-        self.pipeline = Pipeline(self.graph, self._book)
+        self.pipeline = Pipeline(self.graph, self._book, context=old.context)
         self.pipeline.restore((key, value) for key, value in self._saved.items() if value is not None)
         self.pipeline.accounts = old.accounts
         self.ledger.pipeline = self.pipeline

@@ -35,7 +35,7 @@ from opsbridge.stream.topics import ensure_topics, topic_name
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
-STAGE_INPUTS = ("events", "detected", "alerts", "shared", "situations")
+STAGE_INPUTS = ("events", "detected", "alerts", "shared", "situations", "feedback", "answers", "coordination")
 FAST = {"session_timeout": 3.0, "heartbeat_interval": 0.5, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
 Record = ConsumerRecord[bytes | None, bytes | None]
@@ -208,6 +208,20 @@ class Installation:
     async def write(self, entity: str, partition: int, key: bytes, value: bytes) -> int:
         """Write one record into a partition; its offset."""
         return await self._writer.write(self.topic(entity), partition, [(key, value, None, None)])
+
+    async def forget(self, state: str, *heard: str) -> None:
+        """As if all workers had been killed before a stage saved anything; none may run."""
+        for record in await self.read(state):
+            assert record.key
+            await self._writer.write(self.topic(state), record.partition, [(record.key, None, None, None)])
+        kafka = self.settings.kafka
+        consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers, group_id=kafka.group_id, enable_auto_commit=False
+        )
+        async with asyncio.timeout(PATIENCE), consumer:
+            tps = [TopicPartition(self.topic(entity), partition) for entity in heard for partition in range(4)]
+            consumer.assign(tps)
+            await consumer.commit(dict.fromkeys(tps, 0))
 
     async def delete_topic(self, entity: str) -> None:
         await self._admin.delete_topics([self.topic(entity)])

@@ -1,41 +1,9 @@
-"""Rules about single events, and about situations: broken rules with what is said of them, at the places that § marks.
+"""Rules about single events: broken rules with what is said of them, at the places that § marks.
 
 Short forms ($m, $KNOWN) are spelled out in broken_pieces.py; test_broken_rules.py asks the loader about each.
 """
 
 CASES: dict[str, tuple[str, ...]] = {
-    "respond without response": (
-        "§{id: a, kind: respond, match: {severity: minor}}",
-        "response: is required",
-    ),
-    "respond in an unknown way": (
-        "{id: a, kind: respond, match: {severity: minor}, response: §change}",
-        "response: must be 'incident' or 'none', not 'change'",
-    ),
-    "respond in trial": (
-        "{id: a, kind: respond, match: {severity: minor}, response: none, §shadow: true}",
-        "shadow: is not for this kind; `opsbridge backtest` shows which incidents would differ",
-    ),
-    "respond to everything": (
-        "{id: a, kind: respond, match: §{}, response: none}",
-        'match: is empty; to match every situation, say `root.ci: {glob: "*"}`',
-    ),
-    "respond to an event": (
-        "{id: a, kind: respond, match: {§class: x}, response: none}",
-        "match.class: unknown field; $OF_SITUATIONS",
-    ),
-    "respond to a misspelt root": (
-        "{id: a, kind: respond, match: {§root.onwer: x}, response: none}",
-        "match.root.onwer: unknown field; did you mean 'root.owner' or 'root.tier'?",
-    ),
-    "respond by a label": (
-        "{id: a, kind: respond, match: {§labels.x: x}, response: none}",
-        "match.labels.x: unknown field; $OF_SITUATIONS",
-    ),
-    "respond to half an alert": (
-        "{id: a, kind: respond, match: {alerts: {gte: §1.5}}, response: none}",
-        "match.alerts.gte: must be a whole number, not the number 1.5",
-    ),
     "route without a name": (
         "§{id: a, kind: filter, action: route, $m}",
         "to: is required with `action: route`: the name of the route",

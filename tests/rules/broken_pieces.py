@@ -12,6 +12,11 @@ SHORT = {
     "$D": "id: a, kind: trend",
     "$M": "id: a, kind: maintenance",
     "$W": "windows: [{weekly: Sat 01:00-02:00}]",
+    "$I": "id: a, kind: respond, response: incident, match: {alerts: 1}",
+    "$A": "id: a, kind: respond, response: auto_response, action: restart, match: {alerts: 1}",
+    "$P": "id: a, kind: respond, response: problem, within: 1d, match: {alerts: 1}",
+    "$Y": "id: a, kind: priority, urgency: {high: major}",
+    "$links": "x, " * 21,
     "$many": "{match: {class: x}}, " * 21,
     "$long": "ab" * 501,
 }
@@ -24,11 +29,21 @@ SAID = {
     ),
     "$KINDS": (
         "known are filter, classify, enrich, dedup, hold, flapping, heartbeat, threshold, sequence, "
-        "trend, maintenance, inhibit, correlate, respond"
+        "trend, maintenance, inhibit, correlate, priority, respond"
     ),
     "$OF_SITUATIONS": (
-        "known are severity, root.ci, root.class, root.type, root.owner, root.environment, root.site, root.tier, "
-        "alerts, services"
+        "known are severity, priority, status, root.ci, root.class, root.type, root.owner, root.group, root.category, "
+        "root.environment, root.site, root.tier, silent, confidence, alerts, firing, services, users, tier, "
+        "impact.cis, known_error, changed, reopened"
+    ),
+    "$RESPONSES": "known are incident, none, change, request, auto_response, notification, problem",
+    "$PLACEHOLDERS": (
+        "known are situation, incident, priority, root.ci, root.class, root.name, root.type, root.owner, root.group, "
+        "root.category, root.runbook, root.environment, root.site, alerts, services, known_error"
+    ),
+    "$COMMON": (
+        "known are root.ci, root.class, root.name, root.type, root.owner, root.group, root.category, root.runbook, "
+        "root.environment, root.site, known_error"
     ),
     "$OPERATORS": "known are not, glob, regex, gte, gt, lte, lt",
     "$SEVERITIES": "known are info, warning, minor, major, critical",

@@ -86,7 +86,23 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "maintenance without windows": (
         "§{$M, cis: {ci: x}}",
-        "windows: is required",
+        "must say either `windows`, or `changes: true`",
+    ),
+    "maintenance with windows and changes": (
+        "§{$M, cis: {ci: x}, $W, changes: true}",
+        "must say either `windows`, or `changes: true`",
+    ),
+    "maintenance without changes": (
+        "§{$M, cis: {ci: x}, changes: false}",
+        "must say either `windows`, or `changes: true`",
+    ),
+    "maintenance that changes inherit": (
+        "{$M, cis: {ci: x}, changes: true, §inherit: true}",
+        "inherit: says nothing with `changes`: a record names all CIs of its change",
+    ),
+    "maintenance that names a change": (
+        "{$M, changes: §CHG-1}",
+        "changes: must be true or false, not 'CHG-1'",
     ),
     "maintenance with no window": (
         "{$M, cis: {ci: x}, windows: §[]}",

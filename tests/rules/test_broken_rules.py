@@ -1,7 +1,7 @@
 """Every message that rule files can be refused with, at its exact place, all of a file's at once.
 
-Here are files; rules that are broken by themselves are in `broken_matches`, `broken_events`, `broken_withholding` and
-`broken_raising`.
+Here are files; rules that are broken by themselves are in `broken_matches`, `broken_events`, `broken_withholding`,
+`broken_raising` and `broken_responses`.
 """
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 import broken_events
 import broken_matches
 import broken_raising
+import broken_responses
 import broken_withholding
 import pytest
 from broken_pieces import SAID, SHORT
@@ -348,7 +349,13 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
 }
 
-TABLES = (broken_matches.CASES, broken_events.CASES, broken_withholding.CASES, broken_raising.CASES)
+TABLES = (
+    broken_matches.CASES,
+    broken_events.CASES,
+    broken_withholding.CASES,
+    broken_raising.CASES,
+    broken_responses.CASES,
+)
 RULES = {name: case for table in TABLES for name, case in table.items()}
 
 

@@ -5,16 +5,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from msgspec.structs import replace
 
 from opsbridge.core.calendar import AnyOf, ServiceTime, Span
-from opsbridge.core.decisions import Impact, Root, Situation
 from opsbridge.core.event import Verdict
-from opsbridge.core.graph import CI, unknown_ci
 from opsbridge.core.rulebook import (
     SOURCE,
     TARGET,
-    Answer,
     Derivation,
     Flapping,
     Heartbeat,
@@ -26,10 +22,10 @@ from opsbridge.core.rulebook import (
     Threshold,
     Trend,
 )
-from opsbridge.rules import Rule, RuleError, RuleFiles, compile_rules, lint, load_rules
+from opsbridge.rules import Rule, RuleError, RuleFiles, lint, load_rules
 from opsbridge.rules.language.durations import milliseconds, moment, written
 from opsbridge.rules.matching.conditions import measured
-from opsbridge.rules.rule import Constant, Enrich, FromField, FromTable, Identify, Keep, Planned, Respond
+from opsbridge.rules.rule import Constant, Enrich, FromField, FromTable, Identify, Keep, Planned
 
 SOUND = Path(__file__).parent / "sound"
 MINUTE = 60_000
@@ -54,6 +50,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(text: str) -> RuleFiles:
     Path("a.yaml").write_text(text)
     return load_rules(["a.yaml"])
+
+
+def test_maintenance_by_change_records() -> None:
+    *_, planned = (says(rule, Planned) for rule in sound("maintenance"))
+    assert planned.gate == Maintenance(rule="c", windows=AnyOf(()), changes=True, remind_ms=30 * MINUTE)
+    assert (set(planned.cis), planned.inherit) == (set(), False)
 
 
 def test_filters() -> None:
@@ -111,7 +113,7 @@ def test_labels_and_identities_are_asked_for_with_every_report() -> None:
 def test_gates() -> None:
     assert sound("hold")[0].says == Hold(rule="a", for_ms=90 * MINUTE)
     assert sound("flapping")[0].says == Flapping(rule="a", enter=6, leave=2, within=10 * MINUTE)
-    planned, everywhere = (says(rule, Planned) for rule in sound("maintenance"))
+    planned, everywhere, _ = (says(rule, Planned) for rule in sound("maintenance"))
     assert isinstance(planned.gate, Maintenance)
     assert planned.gate.remind_ms == 30 * MINUTE
     assert isinstance(planned.gate.windows, AnyOf)
@@ -377,62 +379,3 @@ def test_warnings_about_a_file_that_is_gone_have_no_line(here: Path) -> None:
     files = load("tables: {u: {}}\n" + TOP + threshold("a", "class: A", "B"))
     Path("a.yaml").unlink()
     assert [str(finding) for finding in lint(files)] == ["a.yaml: tables.u: is used by no rule of this file"]
-
-
-PRINTER = Situation(
-    *("S-1", 1, "open", 2, Root("prn-1", None, silent=True, confidence=1.0), (), 1, 5, Impact(1, 0, ())),
-    *(0, 0, None, None, ()),
-)
-IN_A_HOME = CI("prn-1", type="printer", owner="team-7", environment="office", site="home", tier=3)
-
-
-def test_a_respond_rule_asks_the_situation_and_its_root() -> None:
-    first, second = (says(rule, Respond) for rule in sound("respond"))
-    assert (first.answer, second.answer) == (Answer("a", "none"), Answer("b", "incident"))
-    assert [rule.asks for rule in sound("respond")] == [(), ()]
-    respond = compile_rules(sound("respond")).book.respond
-    assert respond(PRINTER, IN_A_HOME) == Answer("a", "none")
-    assert respond(replace(PRINTER, severity=3), IN_A_HOME) == Answer("b", "incident")
-    assert respond(PRINTER, unknown_ci("prn-1")) == Answer()
-    assert compile_rules([]).book.respond(PRINTER, IN_A_HOME) == Answer()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"root": Root("prn-spare", None, silent=True, confidence=1.0)},
-        {"root": Root("prn-1", "PrinterJam", silent=False, confidence=1.0)},
-        {"alerts": 6},
-        {"impact": Impact(2, 1, ("shop",))},
-    ],
-    ids=lambda other: next(iter(other)),
-)
-def test_each_condition_on_a_situation_must_hold(other: dict[str, object]) -> None:
-    respond = compile_rules(sound("respond")).book.respond
-    assert respond(replace(PRINTER, **other), IN_A_HOME) == Answer()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"type": ""},
-        {"owner": "x"},
-        {"environment": "production"},
-        {"site": ""},
-        {"tier": 2},
-        {"tier": None},
-    ],
-    ids=str,
-)
-def test_each_condition_on_a_root_must_hold(other: dict[str, object]) -> None:
-    respond = compile_rules(sound("respond")).book.respond
-    assert respond(PRINTER, replace(IN_A_HOME, **other)) == Answer()
-
-
-def test_the_first_respond_rule_that_matches_decides_and_one_without_effect_is_seen(here: Path) -> None:
-    rule = "  - {{id: {}, kind: respond, match: {{severity: minor}}, response: {}}}\n"
-    text = TOP + rule.format("a", "incident") + rule.format("b", "none")
-    assert compile_rules(load(text).rules).book.respond(PRINTER, IN_A_HOME) == Answer("a", "incident")
-    assert [each.partition(" at ")[0] for each in warnings(text)] == [
-        "warning a.yaml:4:28: rule b: match: has no effect: an earlier rule of this kind asks for the same,"
-    ]

@@ -63,3 +63,10 @@ def test_the_shipped_rules_for_correlation() -> None:
     assert [(join.rule, join.covers("KubePodNotReady"), join.covers("HostDown")) for join in rules.book.joins[:-1]] == [
         ("containers-of-a-service", True, False)
     ]
+
+
+def test_every_shipped_rule_that_is_asked_of_something_is_tested() -> None:
+    loaded = load_rules([SHIPPED])
+    tested = {tests.rule for tests in loaded.tests}
+    untested = [rule.id for rule in loaded.rules if rule.kind != "correlate" and rule.id not in tested]
+    assert untested == ["label-team"]  # nothing looks at what it adds

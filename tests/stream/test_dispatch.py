@@ -1,18 +1,22 @@
 """What leaves a lane: topics, keys, partitions and headers."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import orjson
 import pytest
 from aiokafka.structs import ConsumerRecord
 
+from opsbridge.core.coordination.news import Asked, BelongsTo, Denied, Done, Ended, Granted, Opened
+from opsbridge.core.coordination.stage import Told
 from opsbridge.core.decisions import (
     Derived,
+    Discrepancy,
     Expired,
     Moved,
     Outcome,
     Reminder,
+    Root,
     Shadowed,
     Suppressed,
     Transition,
@@ -21,14 +25,23 @@ from opsbridge.core.decisions import (
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard, News
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.core.records import Unanswered
+from opsbridge.core.records import ChangeRequest, Notification, Problem, Response, ServiceRequest, Unanswered
+from opsbridge.core.response.selection import Decision
+from opsbridge.core.rulebook import BlastRadius
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import KafkaSettings, TopicSettings
 from opsbridge.sources.canonical import decode
-from opsbridge.stream.dispatch import UNTIL, Dispatch, partition_of
-from opsbridge.stream.outbox import BatchWriter, Outbox
-from opsbridge.stream.packing import decode_events, decode_transitions
+from opsbridge.stream.dispatch import _PLACES, CORRECTION, UNTIL, Dispatch, partition_of
+from opsbridge.stream.outbox import EVERY, BatchWriter, Outbox
+from opsbridge.stream.packing import (
+    decode_answer,
+    decode_coordination,
+    decode_correction,
+    decode_events,
+    decode_transitions,
+)
 from opsbridge.web.metrics import Metrics
 
 GRAPH = CIGraph(
@@ -138,7 +151,7 @@ def test_all_that_the_first_level_says_goes_somewhere_and_is_counted(
         reminder,
     ]
     dispatch.first_level([Heard([Outcome.OPENED], [TRANSITION], news, []), Heard([], [], [reminder], [])], GRAPH)
-    alerts, suppressed, shadow = sent(dispatch)
+    notification, alerts, suppressed, shadow = sent(dispatch)
     assert alerts[:3] == ("alerts", None, b"a")
     assert decode_transitions(alerts[3]) == [TRANSITION]
     assert suppressed[:3] == ("suppressed", None, b"f")
@@ -154,8 +167,102 @@ def test_all_that_the_first_level_says_goes_somewhere_and_is_counted(
         "alerts_suppressed_total,hold,withheld": 1,
         "shadow_decisions_total,trial,drop": 1,
         "maintenance_ends_timestamp_seconds,patch-night": 600,
+        "notifications_total,maintenance_ends": 1,
     }
+    assert notification[0] == "notifications"
+    told = msgspec.json.decode(notification[3], type=Notification)
+    assert notification[2] == told.id.encode()
+    assert (told.reason, told.to, told.rule) == ("maintenance_ends", "patch-night", "patch-night")
+    assert (told.text, told.time) == (
+        "maintenance window of rule patch-night ends at 1970-01-01T00:10:00.000Z",
+        "1970-01-01T00:00:00.000Z",
+    )
     assert caplog.messages == ["maintenance window of rule patch-night ends in 10 minutes"]
+
+
+NOW = "2026-01-01T12:00:00.000Z"
+ROOT = Root("b", "Down", False, 0.9)
+OF_SITUATION: dict[str, Any] = {
+    "version": 1,
+    "situation": "S-1",
+    "incident": "INC-1",
+    "rule": "r",
+    "root": ROOT,
+    "title": "t",
+    "opened": NOW,
+    "updated": NOW,
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "entity", "key", "counted_as"),
+    [
+        (
+            Problem(
+                id="PRB-1", version=1, status="open", title="t", rule="r", same=(), incidents=(), count=3,
+                opened=NOW, updated=NOW,
+            ),
+            "problems",
+            "PRB-1",
+            "problem_updates_total,open",
+        ),
+        (ChangeRequest(id="RFC-1", status="open", **OF_SITUATION), "changes", "RFC-1",
+         "ticket_updates_total,changes,open"),
+        (
+            ServiceRequest(id="REQ-1", status="closed", **OF_SITUATION),
+            "requests",
+            "REQ-1",
+            "ticket_updates_total,requests,closed",
+        ),
+        (
+            Response(id="RSP-1", status="requested", ci="b", action="restart", **OF_SITUATION),
+            "responses",
+            "RSP-1",
+            "response_updates_total,restart,requested",
+        ),
+        (
+            Notification(id="NTF-1", reason="opened", to="ops", text="t", time=NOW),
+            "notifications",
+            "NTF-1",
+            "notifications_total,opened",
+        ),
+        (Discrepancy("missing_edge", "a -> b", "", 1), "discrepancies", "a -> b", ""),
+        (Asked("k", "S-1", "RSP-1", "restart", "b", 1, BlastRadius()), "coordination", "all", ""),
+        (Done("k", 1), "coordination", "all", ""),
+        (Opened("S-1", "INC-1", "b", "Down", 1, 1), "coordination", "all", ""),
+        (Ended("S-1", "b", 1, 1), "coordination", "all", ""),
+        (Granted("S-1", "RSP-1", "k", 1), "answers", "S-1", ""),
+        (Denied("S-1", "RSP-1", "k", "per_ci", "1 in 1 h", 1), "answers", "S-1", "permits_denied_total,per_ci"),
+        (BelongsTo("S-1", "PRB-1", 1), "answers", "S-1", ""),
+    ],
+)  # fmt: skip
+def test_what_response_and_coordination_say_has_a_topic_and_a_key(
+    dispatch: Dispatch, told: msgspec.Struct, entity: str, key: str, counted_as: str
+) -> None:
+    dispatch.responses([told])
+    ((topic, partition, sent_key, value, headers),) = sent(dispatch)
+    assert (topic, partition, sent_key, headers) == (entity, None, key.encode(), {})
+    decoders = {"coordination": decode_coordination, "answers": decode_answer}
+    decode = decoders.get(entity, msgspec.json.Decoder(type(told)).decode)
+    assert decode(value) == told
+    assert counted(dispatch) == ({counted_as: 1} if counted_as else {})
+
+
+def test_everything_that_response_and_coordination_can_say_has_a_place() -> None:
+    sayable = {*get_args(Decision), *get_args(Told)} - {Regroup, Unanswered}
+    assert sayable <= _PLACES.keys()
+
+
+def test_a_correction_goes_to_every_partition_that_may_know_the_alerts(dispatch: Dispatch) -> None:
+    correction = Regroup("f1", ("x", "y"), "S-1")
+    dispatch.responses([correction])
+    assert [(topic, partition, key) for topic, partition, key, *_ in sent(dispatch)] == [
+        ("alerts", EVERY, None),
+        ("shared", EVERY, None),
+    ]
+    for *_, value, headers in sent(dispatch):
+        assert decode_correction(value) == correction
+        assert headers == {CORRECTION: b"f1"}
 
 
 def test_a_situation_that_is_no_incident_is_logged_and_counted_once(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opsbridge.rules.load import RuleError
-from opsbridge.settings import Settings
+from opsbridge.settings import Settings, SettingsError
 from opsbridge.stream.estate import NAMED, Estate, TopologyChangedError, difference, load_estate, with_new_rules
 
 TOPOLOGY = '{"cis": [{"id": "a"}, {"id": "b", "depends_on": [{"on": "a", "type": "TYPE"}]}]}'
@@ -65,6 +65,38 @@ def test_rules_that_are_wrong_are_refused_with_every_place(settings: Settings, w
     assert [(each.line, each.level) for each in refused.value.findings] == [(4, "error"), (5, "error")]
 
 
+KNOWN = "version: 1\nknown_errors:\n- {{id: {id}, title: {id}, match: {{root.class: Leak}}, workaround: restart it}}\n"
+
+
+def test_known_errors_are_taken_over_with_the_rules_and_refused_with_them(
+    settings: Settings, write: Write, tmp_path: Path
+) -> None:
+    write(rule("one"))
+    settings = Settings(paths=settings.paths.model_copy(update={"known_errors": tmp_path / "known"}))
+    with pytest.raises(SettingsError, match=r"paths\.known_errors: no such file"):
+        load_estate(settings)  # somebody said that they are there
+    (tmp_path / "known").mkdir()
+    (tmp_path / "known" / "leaks.yaml").write_text(KNOWN.format(id="leak"))
+    old = load_estate(settings)
+    assert with_new_rules(old, settings) is old
+    (tmp_path / "known" / "leaks.yaml").write_text(KNOWN.format(id="leak") + KNOWN.format(id="x").split("\n", 2)[2])
+    new = with_new_rules(old, settings)
+    assert new is not old
+    assert (new.rules.digest == old.rules.digest, new.context is old.context) == (False, True)
+    assert difference(old.rules, new.rules) == "the same rules, in another order, or with other tables or known errors"
+    (tmp_path / "known" / "leaks.yaml").write_text("version: 1\nknown_errors: [{id: leak}]\n")
+    with pytest.raises(RuleError, match=r"leaks\.yaml:2"):
+        with_new_rules(new, settings)
+
+
+def test_known_errors_may_be_missing_where_nobody_said_that_there_are_any(
+    settings: Settings, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(rule("one"))
+    assert load_estate(settings).rules.rules
+
+
 def test_rules_that_change_how_strong_edges_are_give_the_graph_new_costs(settings: Settings, write: Write) -> None:
     write(EDGE.format(strength=0.9))
     old = load_estate(settings)
@@ -96,4 +128,6 @@ def test_a_reload_is_told_rule_by_rule(settings: Settings, write: Write) -> None
     assert told == f"{NAMED + 2} added ({named} and 2 more); 1 removed (goes); 1 changed (differs)"
     turned = estate(rule("goes") + rule("stays") + rule("differs"))
     assert turned.rules.digest != old.rules.digest
-    assert difference(old.rules, turned.rules) == "the same rules, in another order or with other tables"
+    assert (
+        difference(old.rules, turned.rules) == "the same rules, in another order, or with other tables or known errors"
+    )

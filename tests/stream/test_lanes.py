@@ -32,13 +32,13 @@ class Bench:
     def lane(self, tick_seconds: float | None = None) -> Lane:
         return Lane(0, self.acknowledge, tick_seconds)
 
-    def event(self, number: int) -> Event:
+    def event(self, number: int, topic: str = "in") -> Event:
         record: ConsumerRecord[bytes | None, bytes | None] = ConsumerRecord(
-            "in", 0, number, 0, 0, b"k", b"v", None, 1, 1, ()
+            topic, 0, number, 0, 0, b"k", b"v", None, 1, 1, ()
         )
         consumer = self.app.consumer
         assert isinstance(consumer, BatchConsumer)
-        message = consumer._to_message(("in", 0), Fetch(number, [record]))  # type: ignore[arg-type] # only carried
+        message = consumer._to_message((topic, 0), Fetch(number, [record]))  # type: ignore[arg-type] # only carried
         assert isinstance(message, ConsumerMessage)
         return Event(self.app, None, None, None, message)
 
@@ -167,6 +167,43 @@ async def test_closing_lets_the_batch_in_work_finish_and_leaves_the_rest(bench: 
     assert await closing is True
     assert bench.acknowledged == [0]
     assert bench.failures == []
+
+
+async def test_topics_that_are_held_back_are_heard_after_the_others_in_their_order(bench: Bench) -> None:
+    lane = bench.lane()
+    seen: list[tuple[str, int]] = []
+    await lane.put(bench.event(0, "second"))  # before anybody could say that it is to wait
+    lane.hold(["second", "third"])
+    for number in range(3):  # nobody takes them: a lane that is full does not hold these up
+        await lane.put(bench.event(number, "third"))
+    await lane.put(bench.event(1, "second"))
+
+    async def work() -> None:
+        async for batch in lane:
+            assert isinstance(batch, RecordBatch)
+            seen.append((batch.topic, batch.records[0].offset))
+            if seen[-1] == ("in", 1):
+                lane.hold(["third"])
+            if seen[-1] == ("second", 1):
+                lane.hold([])
+            if seen[-1] == ("third", 2):
+                lane.close()
+
+    task = asyncio.create_task(work())
+    await lane.put(bench.event(0))
+    await lane.put(bench.event(1))
+    await asyncio.wait_for(task, 5)
+    assert seen == [("in", 0), ("in", 1), ("second", 0), ("second", 1), ("third", 0), ("third", 1), ("third", 2)]
+    assert len(bench.acknowledged) == len(seen)
+
+
+async def test_what_is_held_back_is_left_to_the_next_owner(bench: Bench) -> None:
+    lane = bench.lane()
+    lane.hold(["second"])
+    await lane.put(bench.event(0, "second"))
+    lane.close()
+    assert [batch async for batch in lane] == []
+    assert bench.acknowledged == []
 
 
 async def test_a_lane_that_does_not_finish_is_cancelled_and_told(bench: Bench) -> None:

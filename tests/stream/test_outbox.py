@@ -12,7 +12,7 @@ from conftest import MakeTopic
 from kafka_server import Kafka
 from opsbridge.settings import KafkaSettings
 from opsbridge.stream.errors import BrokerUnreachableError, DeliveryError
-from opsbridge.stream.outbox import BatchWriter, Outbox, OutRecord
+from opsbridge.stream.outbox import EVERY, BatchWriter, Outbox, OutRecord
 
 Read = Callable[[str, int], Awaitable[list["ConsumerRecord[bytes, bytes]"]]]
 
@@ -62,6 +62,19 @@ async def test_records_keep_their_order_and_their_parts(writer: BatchWriter, rea
         (b"k%d" % n, (("n", b"%d" % n),), n + 1) for n in range(100)
     ]
     assert await read(topic, 0) == []
+
+
+async def test_what_is_for_every_partition_goes_to_each_in_its_turn(
+    writer: BatchWriter, read: Read, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic(3)
+    outbox = Outbox(writer)
+    outbox.add(topic, None, b"first", partition=1)
+    outbox.add(topic, None, b"all", partition=EVERY, headers=[("h", b"1")])
+    outbox.add(topic, None, b"last", partition=1)
+    await outbox.flush()
+    found = [[record.value for record in await read(topic, partition)] for partition in range(3)]
+    assert found == [[b"all"], [b"first", b"all", b"last"], [b"all"]]
 
 
 async def test_a_key_goes_where_kafkas_own_clients_put_it(

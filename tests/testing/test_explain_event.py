@@ -446,7 +446,7 @@ def test_what_its_class_means_is_told_and_who_asks_no_event(tmp_path: Path) -> N
     explanation = told(tmp_path, f"{mine}\n{quiet}")
     assert explanation.meaning.nature == "cause"
     assert (explanation.meaning.travels, explanation.meaning.rule) == ("both", "mine")
-    assert explanation.not_asked == {"correlate": ("mine",), "respond": ("quiet",)}
+    assert explanation.not_asked == {"correlate": ("mine",), "priority": (), "respond": ("quiet",)}
     assert explanation.rules == ()
     assert list(text(explanation, near=1))[-2:] == [
         "1 rule of kind correlate, not asked of events: what the class means stands above",

@@ -9,8 +9,9 @@ from rule_files import carried_by, rule_file
 from opsbridge.core.event import SEVERITIES
 from opsbridge.rules import RuleError
 from opsbridge.testing import timetable
+from opsbridge.testing.entries import AlertEntry
 from opsbridge.testing.load import load_tests
-from opsbridge.testing.timetable import DEFAULT_START, AlertEntry, known_fields
+from opsbridge.testing.timetable import DEFAULT_START, known_fields
 
 AN_ALERT = ("expect", 0, "alerts", 0)
 
@@ -81,7 +82,10 @@ def test_a_start_says_what_0s_means(tmp_path: Path) -> None:
         ("{name: a, expect: []}", "8:9 : checks nothing: say under expect what should follow"),
         (
             "{name: a, expect: [{at: 0s}]}",
-            "8:28 .expect[0]: checks nothing: give one of alerts, withheld, dropped, incidents, shadow",
+            (
+                "8:28 .expect[0]: checks nothing: give one of alerts, withheld, dropped, incidents, shadow, "
+                "responses, changes, requests, notifications, problems"
+            ),
         ),
         (
             "{name: a, expect: [{at: 0s, contains: true, alerts: []}]}",

@@ -185,3 +185,18 @@ def test_explain_says_why_it_cannot(arguments: list[str], complaint: str) -> Non
     assert done.exit_code == 2
     assert complaint in " ".join(done.stderr.split())
     assert done.stdout == ""
+
+
+def test_check_looks_at_known_errors_too(tmp_path: Path) -> None:
+    rules, known = tmp_path / "rules.yaml", tmp_path / "known.yaml"
+    rules.write_text(
+        "version: 1\nrules:\n  - {id: a, kind: respond, response: none, match: {known_error: KE-2}}\n", encoding="utf-8"
+    )
+    known.write_text("version: 1\nknown_errors:\n  - {id: KE-1, title: x, match: {alerts: 1}}\n", encoding="utf-8")
+    found = opsbridge("check", str(rules), "--known-errors", str(known))
+    assert (found.exit_code, "1 rules, 1 known errors" in found.stdout) == (1, True)
+    assert found.stderr == (
+        f"warning: {rules}:3:65: rule a: match.known_error: there is no known error 'KE-2'; did you mean 'KE-1'?\n"
+    )
+    missing = opsbridge("check", str(rules), "--known-errors", str(tmp_path / "gone"))
+    assert (missing.exit_code, "cannot be read" in missing.stderr) == (2, True)

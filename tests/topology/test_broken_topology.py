@@ -141,6 +141,13 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         {"a.yaml": TWO + "---\n" + "cis:\n  - id: web-01\n"},
         ["a.yaml:4:9: cis[0].id: 'web-01' is defined twice, first at a.yaml:1:46"],
     ),
+    "nobody can be fewer than none": (
+        {"a.yaml": "cis:\n  - id: a\n    users: -1\n    links: [1]\n"},
+        [
+            "a.yaml:3:12: cis[0].users: must be at least 0, not -1",
+            "a.yaml:4:13: cis[0].links[0]: must be text, not the number 1; put it in quotes",
+        ],
+    ),
     "alias of two": (
         {"a.yaml": TWO, "b.yaml": "cis:\n  - id: c\n    aliases:\n      - 10.0.0.1\n"},
         ["b.yaml:4:9: cis[0].aliases[0]: '10.0.0.1' is already an alias of 'db-01', defined at a.yaml:1:12"],

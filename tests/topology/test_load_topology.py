@@ -50,6 +50,26 @@ def edges(topology: Topology) -> set[tuple[str, str]]:
     return {(ids[one], ids[other]) for one, many in enumerate(topology.graph.providers) for other in many}
 
 
+def test_what_incidents_need_of_a_ci_comes_along() -> None:
+    topology = load(
+        a_yaml="""\
+        cis:
+          - id: shop
+            owner: team-shop
+            group: shop-on-call
+            category: application
+            runbook: https://wiki.example.net/shop
+            links: [https://dashboards.example.net/shop, "the blue binder"]
+            users: 40000
+          - id: bare
+        """
+    )
+    bare, shop = topology.graph.cis
+    assert (shop.group, shop.category, shop.runbook) == ("shop-on-call", "application", "https://wiki.example.net/shop")
+    assert (shop.links, shop.users) == (("https://dashboards.example.net/shop", "the blue binder"), 40_000)
+    assert bare == CI("bare")
+
+
 def test_files_and_documents_are_one_estate() -> None:
     topology = load(a_yaml=NETWORK, b_yml=HOSTS)
     graph = topology.graph

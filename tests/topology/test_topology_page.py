@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from opsbridge.core.context import ChangeRecord, Context
 from opsbridge.core.graph import DEFAULT_COST, MAX_COST, REDUNDANT, UNDIRECTED
 from opsbridge.core.impact import Condition
 from opsbridge.topology import DOMAIN_ATTRIBUTES, EDGE_COSTS, load_topology
-from opsbridge.topology.model import Dependency, Link, Member, Need
+from opsbridge.topology.model import CIEntry, Dependency, Link, Member, Need
 from pages import blocks, page, section, tables
 
 PAGE = "docs/topology.md"
@@ -44,7 +46,17 @@ def test_costs() -> None:
     assert f"{MAX_COST // DEFAULT_COST} dependencies of no type, {MAX_COST // EDGE_COSTS['runs_on']} of" in page(PAGE)
 
 
+def test_the_change_can_be_learned() -> None:
+    (example,) = blocks(section(PAGE, "Changes"), "json")
+    record = msgspec.json.decode(example, type=ChangeRecord)
+    context = Context()
+    context.learn(record)
+    begins = int(record.begins.timestamp()) * 1000
+    assert context.window(record.cis[0], begins) == begins + 3_600_000
+
+
 def test_fields() -> None:
+    assert {row[0] for row in rows("A CI")} == set(CIEntry.model_fields)
     fields = {field.alias or name for model in (Dependency, Link) for name, field in model.model_fields.items()}
     assert {row[0] for row in rows("What a dependency can say")} == fields
     assert {row[0] for row in rows("Redundancy")} == set(Need.model_fields)

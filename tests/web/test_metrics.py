@@ -28,7 +28,13 @@ def used() -> Metrics:
     metrics.expired("resolution_without_problem", 1)
     metrics.transitions({"opened": 1})
     metrics.unknown_cis(1)
-    metrics.incident_updates({"open": 1})
+    metrics.incident_update("open", "P1")
+    metrics.notified("opened")
+    metrics.response_update("restart", "effective")
+    metrics.denied("per_ci")
+    metrics.problem_update("open")
+    metrics.ticket_update("changes", "open")
+    metrics.feedback("acknowledge", "applied")
     metrics.without_incident("printers-are-none")
     metrics.dead_letters({"invalid_json": 1})
     metrics.state("first_level", 0, 3)
@@ -69,7 +75,7 @@ def test_the_documentation_has_every_metric_with_its_type_and_labels() -> None:
 
 def test_names_are_in_base_units_and_labels_are_closed_lists() -> None:
     allowed = {"topic", "partition", "reason", "place", "outcome", "change", "status", "stage", ""}
-    allowed |= {"rule", "route", "kind", "state", "would"}
+    allowed |= {"rule", "route", "kind", "state", "would", "priority", "action", "entity", "result"}
     for name, (_, labels) in catalogue().items():
         assert re.fullmatch(r"opsbridge_[a-z_]+", name)
         assert not re.search(r"_(ms|millis|milliseconds|minutes|percent)\b", name)

@@ -100,8 +100,8 @@ def _require(fine: bool, otherwise: str) -> None:  # noqa: FBT001 # reads as a s
 
 
 def _lines(files: list[str]) -> "Iterator[bytes | Rejected]":
+    from opsbridge.cli.inputs import payload
     from opsbridge.cli.lines import read_lines
-    from opsbridge.cli.replay import payload
     from opsbridge.sources.canonical import MAX_BYTES
 
     for path in files:

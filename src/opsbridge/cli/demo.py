@@ -19,6 +19,9 @@ def demo(
     *,
     seconds: Annotated[float, typer.Option(min=20, max=600, help="How long the storm lasts.")] = 30,
     seed: Annotated[int, typer.Option(help="Another seed, another storm.")] = 7,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write what the topics hold at the end, for `opsbridge review`.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live picture.")] = False,
     topology: Annotated[Path, typer.Option(metavar="PATH", help="The estate.")] = Path("topology"),
     rules: Annotated[Path, typer.Option(metavar="PATH", help="The rules.")] = Path("correlation_rules"),
@@ -26,7 +29,8 @@ def demo(
     """Show a storm and what becomes of it: `opsbridge demo`; needs no broker of yours.
 
     Two failures at once on the shipped estate (run it in a clone), one of them silent, between noise and broken
-    records. Exit code 0: the outcome is exactly right; 1: it is not, and what was expected is told.
+    records; and two services that a machine restarts, which helps one of them.
+    Exit code 0: the outcome is exactly right; 1: it is not, and what was expected is told.
     """
     try:
         from opsbridge.demo.show import Play, perform
@@ -40,7 +44,7 @@ def demo(
         if not path.exists():
             raise DemoUnavailableError(f"{path}: no such file or directory; run this in a clone, or give {flag}")
     with Screen(console(sys.stdout), plain=plain) as screen:
-        wrong = asyncio.run(perform(Play(topology.resolve(), rules.resolve(), seconds, seed), screen))
+        wrong = asyncio.run(perform(Play(topology.resolve(), rules.resolve(), seconds, seed, record), screen))
     for complaint in wrong:
         say(f"not as expected: {complaint}")
     if wrong:

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from opsbridge.core.decisions import Member, Reject, Rejected
 from opsbridge.core.records import Incident, IncidentMembers
+from opsbridge.review.recorded import Recorded
 from opsbridge.settings import KafkaSettings, Settings
 from opsbridge.stream.connection import client_options
 from opsbridge.stream.errors import BrokerUnreachableError, TopicsError
@@ -98,6 +99,26 @@ async def recorded(settings: Settings, since_ms: int) -> list[bytes | Rejected]:
     ]
     records = [record for _, _, record in merge(*lanes, key=lambda one: one[:2])]
     return [_NOTHING if record.value is None else record.value for record in records]
+
+
+async def told(settings: Settings, entities: Iterable[str]) -> list[Recorded]:
+    """All records of these entities that the topics still have; all of them are in memory."""
+    wanted = frozenset(entities)
+    entity_of = {topic.name: topic.entity.name for topic in topics_of(settings.topics) if topic.entity.name in wanted}
+    async with _consumer(settings.kafka) as consumer:
+        return [
+            Recorded(
+                entity_of[record.topic],
+                record.key,
+                record.value,
+                record.timestamp,
+                record.partition,
+                record.offset,
+                tuple((name, content or b"") for name, content in record.headers),
+                record.topic,
+            )
+            async for record in _records(settings.kafka, consumer, entity_of, None)
+        ]
 
 
 @asynccontextmanager

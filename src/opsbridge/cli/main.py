@@ -9,7 +9,22 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
-from opsbridge.cli import backtest, contract, demo, explain, output, replay, rules, run, send, topics, topology, version
+from opsbridge.cli import (
+    backtest,
+    contract,
+    demo,
+    executor,
+    explain,
+    output,
+    replay,
+    review,
+    rules,
+    run,
+    send,
+    topics,
+    topology,
+    version,
+)
 from opsbridge.errors import OpsBridgeError
 
 EXIT_CODES: Final = {
@@ -46,8 +61,10 @@ app = typer.Typer(
 )
 
 app.command("run")(run.run)
+app.command("executor")(executor.executor)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
+app.command("review")(review.review)
 app.command("explain")(explain.explain)
 app.command("backtest")(backtest.backtest)
 app.command("send")(send.send)

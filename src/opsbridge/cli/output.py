@@ -44,17 +44,25 @@ def to_json(value: object) -> bytes:
     return msgspec.json.encode(value)
 
 
-def console(stream: TextIO) -> "Console":
-    """A console for tables on this stream, wide where there is no terminal."""
+def console(stream: TextIO, wide: int = WIDE) -> "Console":
+    """A console for tables on this stream, so wide where there is no terminal."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else WIDE)
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else wide)
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, to: TextIO | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    to: TextIO | None = None,
+    wide: int = WIDE,
 ) -> None:
-    """A table on stdout (or `to`); columns whose name starts with `#` hold numbers."""
+    """A table on stdout (or `to`); columns whose name starts with `#` hold numbers.
+
+    `wide`: columns at most, where there is no terminal.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -63,4 +71,4 @@ def show_table(
         table.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console(to or sys.stdout).print(table)
+    console(to or sys.stdout, wide).print(table)

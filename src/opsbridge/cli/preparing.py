@@ -15,6 +15,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.weights import Weights
 from opsbridge.documents import Finding
 from opsbridge.errors import OpsBridgeError
+from opsbridge.review.recorded import Recorded
 from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
 from opsbridge.rules.load import load_rules
 from opsbridge.topology import DomainAttribute, Topology, edge_costs, load_topology
@@ -37,9 +38,14 @@ class Prepared:
     domains: DomainAttribute | None
     findings: tuple[Finding, ...]
 
-    def __call__(self, clock: Clock | None = None, suppressed: Callable[[Suppressed], None] | None = None) -> Replay:
+    def __call__(
+        self,
+        clock: Clock | None = None,
+        suppressed: Callable[[Suppressed], None] | None = None,
+        records: Callable[[Recorded], None] | None = None,
+    ) -> Replay:
         """A run from the beginning."""
-        return Replay(self.graph, self.rules.book, clock or _now, self.weights, suppressed)
+        return Replay(self.graph, self.rules.book, clock or _now, self.weights, suppressed, records)
 
     def again(self) -> "Prepared":
         """With the rules as their files are now, on the same estate.

@@ -13,10 +13,10 @@ from opsbridge.cli.options import DomainsBy, domain_attribute
 from opsbridge.cli.output import say, show_table, to_json, write_line
 
 if TYPE_CHECKING:
-    from opsbridge.cli.lines import Line
+    from opsbridge.cli.inputs import Refuse, Refused
     from opsbridge.cli.preparing import Prepared
-    from opsbridge.cli.replaying import Summary
-    from opsbridge.core.decisions import Rejected, Suppressed
+    from opsbridge.cli.replaying import Replay, Summary
+    from opsbridge.core.decisions import Suppressed
     from opsbridge.core.weights import Weights
     from opsbridge.topology import DomainAttribute
 
@@ -35,7 +35,10 @@ class SummaryFormat(StrEnum):
 
 
 def replay(
-    events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="JSON lines, may be gzip; - reads stdin.")],
+    events: Annotated[
+        str,
+        typer.Argument(metavar="EVENTS|DIR|-", help="JSON lines, may be gzip; recorded topics; - reads stdin."),
+    ],
     topology: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Topology file or directory; may be repeated.")
     ] = None,
@@ -52,6 +55,13 @@ def replay(
     suppressed: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where it goes which alerts rules withhold, as JSON lines.")
     ] = None,
+    feedback: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What people and tools said meanwhile, as JSON lines.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(metavar="FILE", help="Change records, as JSON lines.")] = None,
+    records: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where it goes what the topics would have, a file per entity.")
+    ] = None,
     *,
     watch: Annotated[
         bool, typer.Option("--watch", help="Take over rules that change while it reads; SIGHUP does so at once.")
@@ -61,30 +71,37 @@ def replay(
     """Correlate recorded events: `opsbridge replay events.jsonl --topology topology/ -o incidents.jsonl`.
 
     Writes one JSON line per incident in its last version. Rejected lines are told on stderr and do not change the exit
-    code; an input that cannot be read, an invalid topology and invalid rules do (2).
+    code; an input that cannot be read, an invalid topology and invalid rules do (2). Of recorded topics (DIR), feedback
+    and context are read too.
     """
     from threading import Lock
 
-    from opsbridge.cli.lines import name_of, read_lines
-    from opsbridge.sources.canonical import MAX_BYTES
+    from opsbridge.cli.inputs import Refused, is_recording, read_events
+    from opsbridge.cli.lines import name_of
+    from opsbridge.review.recorded import Recorder
 
     _require(not watch or bool(rules), "--watch is about --rules: give them")
     made = prepared(topology or [], rules or [], domains=domain_attribute(domains_by))
     lock = Lock()
     with ExitStack() as files:
         incidents_file = _created(output, files)
-        rejections = _Rejections(name_of(events), _created(dead_letters, files))
-        run = made(suppressed=_writing(_created(suppressed, files)))
+        rejections = _Rejections(_created(dead_letters, files))
+        recorder = None if records is None else files.enter_context(Recorder(records))
+        run = made(
+            suppressed=_writing(_created(suppressed, files)), records=None if recorder is None else recorder.write
+        )
+        recording = events if is_recording(events) else None
+        tell_meanwhile(run, feedback or recording, context or recording, rejections.tell)
         with ExitStack() as reading:
             if watch:
                 from opsbridge.cli.watching import Watcher
 
                 reading.enter_context(Watcher(run, made, lock).watching())
-            for line in read_lines(events, keep=MAX_BYTES):
+            for line, event in read_events(events):
                 with lock:
-                    rejected = run.read(payload(line, MAX_BYTES))
+                    rejected = run.read(event, line.content)
                 if rejected:
-                    rejections.tell(line, rejected)
+                    rejections.tell(Refused(name_of(events), line, rejected.reason, rejected.detail))
         run.finish()
         for incident in run.incidents():
             if incidents_file is None:
@@ -138,33 +155,42 @@ def _created(path: Path | None, files: ExitStack) -> BinaryIO | None:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
 
 
-def payload(line: "Line", limit: int) -> "bytes | Rejected":
-    """The line's bytes, unless it is longer than what may be read of it."""
-    from opsbridge.core.decisions import Reject, Rejected
+def tell_meanwhile(run: "Replay", feedback: str | None, context: str | None, refuse: "Refuse") -> None:
+    """Let a run know the context, and hear in time what people and tools say; what is neither is told to `refuse`."""
+    from opsbridge.cli.inputs import read_context, read_feedback
 
-    if line.size > limit:
-        return Rejected(Reject.TOO_LARGE, f"{line.size} bytes, the limit is {limit}")
-    return line.content
+    def refusing(entity: str) -> "Refuse":
+        def tell(refused: "Refused") -> None:
+            run.refuse(entity, refused.line.content, refused.reason, refused.detail)
+            refuse(refused)
+
+        return tell
+
+    for record, line in read_context(context, refusing("context")) if context is not None else ():
+        run.learn(record, line.content)
+    if feedback is not None:
+        sayings = read_feedback(feedback, refusing("feedback"))
+        run.say(sayings, lambda saying, why: refuse(saying.refused(why)))
 
 
 class _Rejections:
     """Tells of the first rejected lines one by one, of the rest in number, and writes all of them where asked."""
 
-    def __init__(self, name: str, file: BinaryIO | None) -> None:
-        self._name = name
+    def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
         self._count = 0
 
-    def tell(self, line: "Line", rejected: "Rejected") -> None:
+    def tell(self, refused: "Refused") -> None:
         self._count += 1
+        line = refused.line
         if self._count <= SHOWN_REJECTIONS:
-            say(f"{self._name}:{line.number}: {rejected.reason}: {rejected.detail}")
+            say(f"{refused.file}:{line.number}: {refused.reason}: {refused.detail}")
         if self._file is not None:
             letter = {
-                "file": self._name,
+                "file": refused.file,
                 "line": line.number,
-                "reason": rejected.reason,
-                "detail": rejected.detail,
+                "reason": refused.reason,
+                "detail": refused.detail,
                 "size": line.size,
                 "payload": line.content.decode(errors="backslashreplace"),
             }

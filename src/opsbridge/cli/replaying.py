@@ -4,33 +4,42 @@ Nothing here knows the command line, files or Kafka; `opsbridge replay` and test
 event (the ledger), so memory grows with the input; the stream does not do that.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
+from opsbridge.cli.inputs import Saying
+from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import (
     Candidate,
     Derived,
     Discrepancy,
-    Outcome,
     Rejected,
     Root,
     Shadowed,
     Suppressed,
     Withheld,
 )
+from opsbridge.core.feedback import situation_of
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.intake import Report
+from opsbridge.core.intake import MAX_FUTURE_MS, OLDEST_MS, Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.records import Incident
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
+from opsbridge.review.recorded import Recorded
+from opsbridge.review.written import Writing
 from opsbridge.sources.canonical import decode
 
 Clock = Callable[[], int]
 """Milliseconds since 1970: the reader's time, which bounds events' times from above."""
+
+
+_STAGES: Final = {"feedback": "response", "context": "context"}
+"""Who refuses what is no feedback and no context."""
 
 
 class FinalIncident(msgspec.Struct, frozen=True):
@@ -110,27 +119,87 @@ class Replay:
         clock: Clock,
         weights: Weights | None = None,
         suppressed: Callable[[Suppressed], None] | None = None,
+        records: Callable[[Recorded], None] | None = None,
     ) -> None:
+        """`suppressed` and `records` are told what rules withhold, and all that the topics would have."""
         self._clock = clock
         self._suppressed = suppressed
+        self._writing = None if records is None else Writing(graph, records)
+        self._unsaid: deque[Saying] = deque()
+        self._unheard: Callable[[Saying, str], None] | None = None
         self.pipeline = Pipeline(graph, book, weights)
         self.ledger = Ledger(self.pipeline)
         self.tally = Tally()
         self._unknown: set[str] = set()
 
-    def read(self, payload: bytes | Report | Rejected) -> Rejected | None:
-        """Take in one event; what was wrong with it, if it is none. A caller may have decoded or rejected it."""
+    def say(self, sayings: Sequence[Saying], unheard: Callable[[Saying, str], None] | None = None) -> None:
+        """People and tools will say this, in order of time: each after the events of its time, before later ones.
+
+        `unheard` is told what is about something that nobody knows, and why.
+        """
+        self._unsaid.extend(sayings)
+        self._unheard = unheard
+
+    def learn(self, record: ChangeRecord, content: bytes) -> None:
+        """Something is known about CIs, from the beginning: what counts are the times that the record names."""
+        self._write("context", content, f"change:{record.id}")
+        self.pipeline.learn(record)
+
+    def refuse(self, entity: str, content: bytes, reason: str, detail: str) -> None:
+        """Feedback or context that is none was read."""
+        offset = self._write(entity, content)
+        if self._writing is not None:
+            self._writing.refused(entity, offset, content, reason, detail, _STAGES[entity])
+
+    def read(self, payload: bytes | Report | Rejected, content: bytes = b"") -> Rejected | None:
+        """Take in one event; what was wrong with it, if it is none. A caller may have decoded or rejected it.
+
+        `content`: its bytes, where they are not the payload and records are wanted.
+        """
         report = decode(payload) if isinstance(payload, bytes) else payload
+        if self._unsaid and isinstance(report, Report):
+            self._say(round(report.time.timestamp() * 1000))
+        content = payload if isinstance(payload, bytes) else content
+        offset = self._write("events", content)
         decisions = self.pipeline.advance([report], self._clock())
+        answer = next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
+        if self._writing is not None and isinstance(answer, Rejected):
+            self._writing.refused("events", offset, content, answer.reason, answer.detail)
+        elif self._writing is not None and isinstance(answer, Withheld) and answer.route:
+            self._writing.routed(content, answer)
         self._told(decisions)
         for event in self.pipeline.accepted:
             self.ledger.heard(event.id, event.fingerprint)
-        refused = next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
-        return refused if isinstance(refused, Rejected) else None
+        return answer if isinstance(answer, Rejected) else None
 
     def finish(self) -> None:
-        """The input ends: let everything be settled and reported."""
+        """The input ends: let all be said, and everything be settled and reported."""
+        self._say(None)
         self._told(self.pipeline.finish())
+
+    def _say(self, before: int | None) -> None:
+        """Let be said what was said before that time, which comes now; None: all. A broken clock brings no time."""
+        if before is not None and not OLDEST_MS <= before <= self._clock() + MAX_FUTURE_MS:
+            return
+        while self._unsaid and (before is None or self._unsaid[0].time < before):
+            saying = self._unsaid.popleft()
+            if 0 < self.pipeline.first.now < saying.time:
+                self._told(self.pipeline.expire(saying.time))
+            offset = self._write("feedback", saying.line.content, situation_of(saying.said) or None)
+            answer = self.pipeline.heard(saying.said)
+            if not isinstance(answer, str):
+                self._told(answer)
+                continue
+            if self._writing is not None:
+                self._writing.refused("feedback", offset, saying.line.content, "unknown_target", answer, "response")
+            if self._unheard is not None:
+                self._unheard(saying, answer)
+
+    def _write(self, entity: str, content: bytes, key: str | None = None) -> int:
+        if self._writing is None:
+            return 0
+        self._writing.now = self.pipeline.first.now
+        return self._writing.read(entity, content, key)
 
     def reload(self, book: Rulebook, graph: CIGraph | None = None) -> None:
         """Go on with other rules (and the same estate, where they have changed what its edges cost)."""
@@ -139,6 +208,10 @@ class Replay:
     def _told(self, decisions: Iterable[Decision]) -> None:
         decisions = list(decisions)
         self.ledger.told(decisions)
+        if self._writing is not None:
+            self._writing.now = self.pipeline.first.now
+            for decision in decisions:
+                self._writing.told(decision)
         for decision in decisions:
             if isinstance(decision, Discrepancy):
                 self._unknown.add(decision.reference)
@@ -169,9 +242,8 @@ class Replay:
                 places.setdefault(place, {})[str(reason)] = count
         merged = sum(incident.status == "merged" for incident in self.ledger.incidents.values())
         incidents = len(self.ledger.incidents) - merged
-        alerts = places.get("alert", {})
         unanswered = self.ledger.events_unanswered()
-        inside = sum(count for outcome, count in alerts.items() if outcome != Outcome.WAITING) - unanswered.total()
+        inside = sum(map(len, self.ledger.events_by_incident().values()))
         unexplained = len(self.ledger.unexplained())
         return Summary(
             read=accounts.read,

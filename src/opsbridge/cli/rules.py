@@ -41,25 +41,31 @@ class CheckFormat(StrEnum):
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories of them.")],
+    known_errors: Annotated[
+        list[Path] | None,
+        typer.Option("--known-errors", metavar="PATH", help="Known errors to check with them: a file or a directory."),
+    ] = None,
     output: Annotated[CheckFormat, typer.Option("--output", "-o", help="What to print.")] = CheckFormat.TEXT,
 ) -> None:
-    """Check rule files and list the rules: `opsbridge rules check correlation_rules/`.
+    """Check rule files and list the rules: `opsbridge rules check correlation_rules/ --known-errors known_errors/`.
 
     Exit code 0: fine; 1: usable, with warnings; 2: cannot be used.
     """
     from time import time
 
-    from opsbridge.rules import RuleError, compile_rules, lint, load_rules
+    from opsbridge.rules import RuleError, compile_rules, lint, load_known_errors, load_rules
     from opsbridge.testing.load import load_tests
 
     try:
         files = load_rules(paths)
         load_tests(paths)  # what is wrong in the rules' tests is worth an annotation too
+        known = load_known_errors(known_errors or [], required=True)
     except RuleError as error:
         _report(error.findings, output)
         raise typer.Exit(error.exit_code) from None
-    findings = sorted([*files.findings, *lint(files, int(time() * 1000))])
-    digest = compile_rules(files.rules).digest
+    now = int(time() * 1000)
+    findings = sorted([*files.findings, *lint(files, now, None if known_errors is None else known), *known.findings])
+    digest = compile_rules(files.rules, known_errors=known.errors).digest
     tests = {each.rule: len(each.said) for each in files.tests}
     listed = [
         {
@@ -85,7 +91,7 @@ def check(
                 )
                 for rule in files.rules
             ],
-            title=f"{len(listed)} rules, digest {digest}",
+            title=f"{len(listed)} rules, {len(known.errors)} known errors, digest {digest}",
         )
     _report(findings, output, digest=digest, rules=listed)
     if any(finding.level == "warning" for finding in findings):
@@ -110,12 +116,20 @@ def _report(findings: "Sequence[Finding]", output: CheckFormat, **more: object) 
 
 @app.command()
 def schema(
+    *,
+    known_errors: Annotated[
+        bool, typer.Option("--known-errors", help="That of files of known errors instead.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes, else stdout.")
     ] = None,
 ) -> None:
     """Print the JSON Schema of rule files, for editors: `opsbridge rules schema -o schemas/rules-v1.json`."""
-    text = whole_schema()
+    from json import dumps
+
+    from opsbridge.rules import known_errors_schema
+
+    text = dumps(known_errors_schema(), indent=2) if known_errors else whole_schema()
     if output is None:
         write_line(text.encode())
         return

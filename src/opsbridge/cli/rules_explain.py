@@ -90,8 +90,9 @@ def text(told: "Explanation", *, near: int | None) -> Iterator[str]:
         yield f"{far} {'rules do' if far > 1 else 'rule does'} not come near; --all shows all"
     if correlate := told.not_asked["correlate"]:
         yield f"{_rules(len(correlate))} of kind correlate, not asked of events: what the class means stands above"
-    if respond := told.not_asked["respond"]:
-        yield f"{_rules(len(respond))} of kind respond, asked of situations: {', '.join(respond)}"
+    for kind in ("priority", "respond"):
+        if asked := told.not_asked[kind]:
+            yield f"{_rules(len(asked))} of kind {kind}, asked of situations: {', '.join(asked)}"
 
 
 def _rules(count: int) -> str:

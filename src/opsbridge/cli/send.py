@@ -1,8 +1,9 @@
-"""`opsbridge send`: publishes lines to an input topic, as they are, keyed by CI."""
+"""`opsbridge send`: publishes lines to an input topic, as they are, with the key that belongs to them."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
@@ -16,30 +17,48 @@ BATCH: Final = 1000
 """Lines in flight at once."""
 
 
+KeyOf: TypeAlias = "Callable[[Mapping[str, object]], object]"
+"""From a line's object to what its key is, if that is text."""
+
+
+class To(StrEnum):
+    """What the lines are."""
+
+    EVENTS = "events"
+    FEEDBACK = "feedback"
+    CONTEXT = "context"
+
+
 def send(
     events: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON lines, may be gzip; - reads stdin.")],
-    topic: Annotated[str | None, typer.Option(help="Where to; else the (first) input topic of the settings.")] = None,
-    key_field: Annotated[str, typer.Option(help="Field whose text is the record's key.")] = "ci",
+    to: Annotated[To, typer.Option(help="What the lines are.")] = To.EVENTS,
+    topic: Annotated[str | None, typer.Option(help="Where to; else the (first) topic of the settings.")] = (None),
+    key_field: Annotated[str, typer.Option(help="Field of events whose text is the record's key.")] = "ci",
     config: ConfigFile = None,
     bootstrap_servers: BootstrapServers = None,
     sets: Sets = None,
 ) -> None:
-    """Publish events to Kafka: `opsbridge send events.jsonl -b localhost:9092`.
+    """Publish events, feedback or context to Kafka: `opsbridge send events.jsonl -b localhost:9092`.
 
-    A line is sent as it is, valid or not: what is no event shows up in the dead letters. Records of one key keep their
-    order; lines without the key field are spread over the partitions.
+    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters. Records of one key keep
+    their order; lines without it are spread over the partitions. The key of feedback is its situation's id.
     """
     from opsbridge.stream.topics import topic_name
 
     settings = settings_from(config, bootstrap_servers, sets)
     inputs = settings.topics.inputs
-    name = topic or (inputs[0].topic if inputs else topic_name(settings.topics, "events"))
-    sent, unkeyed = asyncio.run(_send(settings, name, events, key_field))
+    name = topic or (inputs[0].topic if inputs and to is To.EVENTS else topic_name(settings.topics, to))
+    key_of: dict[To, KeyOf] = {
+        To.EVENTS: lambda line: line.get(key_field),
+        To.FEEDBACK: _situation,
+        To.CONTEXT: lambda line: f"{line.get('kind')}:{line.get('id')}",
+    }
+    sent, unkeyed = asyncio.run(_send(settings, name, events, key_of[to]))
     without = f", {unkeyed} of them without key" if unkeyed else ""
     say(f"{sent} lines sent to {name}{without}")
 
 
-async def _send(settings: "Settings", topic: str, path: str, key_field: str) -> tuple[int, int]:
+async def _send(settings: "Settings", topic: str, path: str, key_of: KeyOf) -> tuple[int, int]:
     from opsbridge.stream.outbox import BatchWriter, Outbox
 
     writer = BatchWriter(settings.kafka)
@@ -47,7 +66,7 @@ async def _send(settings: "Settings", topic: str, path: str, key_field: str) -> 
     try:
         outbox = Outbox(writer)
         sent = unkeyed = 0
-        for key, value in _records(path, key_field, settings.kafka.max_message_bytes):
+        for key, value in _records(path, key_of, settings.kafka.max_message_bytes):
             outbox.add(topic, key, value)
             sent += 1
             unkeyed += key is None
@@ -59,22 +78,28 @@ async def _send(settings: "Settings", topic: str, path: str, key_field: str) -> 
         await writer.stop()
 
 
-def _records(path: str, key_field: str, limit: int) -> Iterator[tuple[bytes | None, bytes]]:
+def _records(path: str, key_of: KeyOf, limit: int) -> Iterator[tuple[bytes | None, bytes]]:
     from opsbridge.cli.lines import UnreadableError, name_of, read_lines
 
     for line in read_lines(path, keep=limit):
         if line.size > limit:
             place = f"{name_of(path)}:{line.number}"
             raise UnreadableError(f"{place}: {line.size} bytes exceed kafka.max_message_bytes ({limit})")
-        yield _key(line.content, key_field), line.content
+        yield _key(line.content, key_of), line.content
 
 
-def _key(line: bytes, field: str) -> bytes | None:
+def _situation(line: Mapping[str, object]) -> object:
+    """The situation that feedback is about, which an incident's id names as well."""
+    incident = line.get("incident")
+    return "S" + incident.removeprefix("INC") if isinstance(incident, str) else line.get("situation")
+
+
+def _key(line: bytes, key_of: KeyOf) -> bytes | None:
     import orjson
 
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    key = value.get(field) if isinstance(value, dict) else None
+    key = key_of(value) if isinstance(value, dict) else None
     return key.encode() if isinstance(key, str) and key else None

@@ -253,7 +253,9 @@ class Situation(msgspec.Struct, frozen=True):
     unheard: tuple[str, ...] = ()
     """Told when it closes: monitored CIs that directly depend on the root and sent nothing, up to 50..."""
     heard: tuple[str, ...] = ()
-    """...and those that sent something, up to 50."""
+    """...and those that sent something, or have something behind them that did, up to 50."""
+    correction: str = ""
+    """The feedback by which an operator put its alerts together; empty if evidence did."""
 
 
 class RecentChange(msgspec.Struct, frozen=True):

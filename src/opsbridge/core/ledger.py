@@ -1,4 +1,5 @@
-"""The ledger of a replay: for every event id, the one place where it ended; and for every incident, its events.
+"""The ledger of a replay: for every event id, the one place where it ended; for every incident, its events; and every
+record in its newest version.
 
 Only replay and tests keep one, since it grows with the input; the stream counts (metrics) instead of remembering.
 """
@@ -8,7 +9,16 @@ from collections.abc import Iterable
 
 from opsbridge.core.decisions import Derived, Expired, Suppressed, Transition
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.records import (
+    ChangeRequest,
+    Incident,
+    IncidentMembers,
+    Notification,
+    Problem,
+    Response,
+    ServiceRequest,
+    Unanswered,
+)
 
 
 class Ledger:
@@ -20,6 +30,13 @@ class Ledger:
         self.incidents: dict[str, Incident] = {}
         self.unanswered: dict[str, Unanswered] = {}
         """By the incident that it would be: situations of which nobody is told."""
+        self.responses: dict[str, Response] = {}
+        self.problems: dict[str, Problem] = {}
+        self.changes: dict[str, ChangeRequest] = {}
+        self.requests: dict[str, ServiceRequest] = {}
+        """By id, in their newest versions."""
+        self.notifications: dict[str, Notification] = {}
+        """By id, in the order in which they were told."""
         self.affected_cis: dict[str, dict[str, None]] = {}
         self.affected_services: dict[str, dict[str, None]] = {}
         self._incident_of: dict[tuple[str, str], str] = {}  # (fingerprint, opening event) -> incident
@@ -60,6 +77,16 @@ class Ledger:
             elif isinstance(decision, Unanswered):
                 self.unanswered[decision.incident] = decision
                 self._moved(decision)
+            elif isinstance(decision, Response):
+                self.responses[decision.id] = decision
+            elif isinstance(decision, Problem):
+                self.problems[decision.id] = decision
+            elif isinstance(decision, ChangeRequest):
+                self.changes[decision.id] = decision
+            elif isinstance(decision, ServiceRequest):
+                self.requests[decision.id] = decision
+            elif isinstance(decision, Notification):
+                self.notifications[decision.id] = decision
             elif isinstance(decision, IncidentMembers):
                 self._moved(decision)
 

@@ -1,12 +1,18 @@
-"""The whole core in one chain: canonical reports in, decisions out. Replay, tests and benchmarks drive it.
+"""The whole core in one chain: canonical reports and feedback in, decisions out. Replay, tests and benchmarks drive it.
 
-The stream runs the same stages in agents of their own with topics between them; what they decide is the same.
+The stream runs the same stages in agents of their own with topics between them; what they decide is the same. What the
+response side and coordination do by time alone happens in order of time, however far time moves at once.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
+from opsbridge.core.context import ChangeRecord, Context
+from opsbridge.core.coordination.news import Answer, BelongsTo, Denied, Granted, Halted, ProblemClosed
+from opsbridge.core.coordination.news import News as ResponseNews
+from opsbridge.core.coordination.policy import AutomationPolicy
+from opsbridge.core.coordination.stage import Coordination
 from opsbridge.core.decisions import (
     Derived,
     Discrepancy,
@@ -21,14 +27,18 @@ from opsbridge.core.decisions import (
     Withheld,
 )
 from opsbridge.core.event import Event
+from opsbridge.core.feedback import CloseRecord, Feedback, ResumeAutomation, StopAutomation
 from opsbridge.core.first_level.level import FirstLevel, Heard, unknown_cis
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
-from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.records import Problem
+from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.response.selection import Decision as Selected
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
 from opsbridge.core.second_level.backbone import Backbone, News, home, time_of
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.inhibition import GRACE_MS
 from opsbridge.core.second_level.level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
 from opsbridge.core.state import Change
@@ -45,9 +55,9 @@ Decision = (
     | Discrepancy
     | Transition
     | SituationUpdate
-    | Incident
-    | IncidentMembers
-    | Unanswered
+    | Selected
+    | Answer
+    | Problem
 )
 
 FINISH_MS: Final = GRACE_MS + LATENESS_MS + QUIET_MS + LONGEST_SILENCE_MS + 2 * TICK_MS
@@ -124,15 +134,23 @@ class Pipeline:
         graph: CIGraph,
         book: Rulebook = EMPTY,
         weights: Weights | None = None,
+        *,
+        policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - frozen
+        automation: AutomationPolicy = AutomationPolicy(),  # noqa: B008 - frozen
+        context: Context | None = None,
     ) -> None:
+        """`context`: what is known about CIs besides their events; without one, it is what is learned (`learn`)."""
+        self.context = Context(graph) if context is None else context
         self.intake = Intake(graph, book)
-        self.first = FirstLevel(book, accept=self.intake.derived)
-        self.second = SecondLevel(graph, book, weights)
-        self.backbone = Backbone(graph, book, weights) if any(graph.backbone) else None
-        self.response = ResponseSelection(book, graph)
+        self.first = FirstLevel(book, accept=self.intake.derived, context=self.context)
+        self.second = SecondLevel(graph, book, weights, context=self.context)
+        self.backbone = Backbone(graph, book, weights, context=self.context) if any(graph.backbone) else None
+        self.response = ResponseSelection(book, graph, policy)
+        self.coordination = Coordination(automation, graph)
         self.accounts = Accounts()
         self._graph = graph
         self._weights = weights
+        self._policies = policy, automation
         self._position = 0
         self._saved: dict[bytes, bytes | None] = {}  # what a reload brought
         self.accepted: list[Event] = []
@@ -176,19 +194,25 @@ class Pipeline:
     def _explained(self, transitions: list[Transition], now: int) -> Iterator[Decision]:
         told = self._explain(transitions, now)
         yield from told
-        yield from self.response.advance([each for each in told if isinstance(each, SituationUpdate)])
-        self.response.expire(now)
+        yield from self._responded(told)
+        yield from self._until(now)
 
     def _explain(self, transitions: list[Transition], now: int) -> list[Told]:
         if self.backbone is None:
             return self.second.advance(transitions) + self.second.expire(now)
         news: list[News] = []
-        told: list[Told] = []
         own: list[Transition] = []
         for transition in transitions:
             (news if home(self._graph, transition) else own).append(transition)
+        return self._decided_there(self.second.advance(own) + self.second.expire(now), news, now)
+
+    def _decided_there(self, found: list[Told], news: list[News], now: int) -> list[Told]:
+        """What is told after the backbone has heard its part of what the second level found, and these news."""
+        if self.backbone is None:
+            return found
+        told: list[Told] = []
         shared: list[News] = []
-        for each in self.second.advance(own) + self.second.expire(now):
+        for each in found:
             if isinstance(each, SituationUpdate) and home(self._graph, each):
                 shared.append(each)
             else:
@@ -198,12 +222,71 @@ class Pipeline:
         told += self.backbone.expire(now)
         return sorted(told, key=time_of)
 
+    # response and coordination
+
+    def _responded(self, told: Iterable[Told]) -> Iterator[Decision]:
+        for each in told:
+            if isinstance(each, SituationUpdate):
+                yield from self._until(each.told_ms)
+                yield from self._agreed(self.response.advance([each]))
+
+    def _until(self, now: int) -> Iterator[Decision]:
+        """What response and coordination do by time alone until then, in order of time."""
+        response, coordination = self.response, self.coordination
+        while (due := _earliest(response.due(), coordination.due())) is not None and due <= now:
+            yield from self._answered(coordination.expire(due))
+            yield from self._agreed(response.expire(due))
+        yield from self._answered(coordination.expire(now))
+        yield from self._agreed(response.expire(now))
+
+    def _agreed(self, decisions: list[Selected]) -> Iterator[Decision]:
+        """What the response stage has decided, and then what follows from it where others hear of it."""
+        yield from decisions
+        for decision in decisions:
+            if isinstance(decision, Regroup):
+                yield from self._regrouped(decision)
+            elif isinstance(decision, ResponseNews):
+                yield from self._answered(self.coordination.advance([decision]))
+
+    def _answered(self, told: Iterable[Answer | Problem | Discrepancy]) -> Iterator[Decision]:
+        for each in told:
+            yield each
+            if isinstance(each, Granted | Denied | BelongsTo):
+                yield from self._agreed(self.response.answered(each))
+
+    def _regrouped(self, correction: Regroup) -> Iterator[Decision]:
+        told = self._decided_there(self.second.regroup(correction), [], self.second.now)
+        if self.backbone is not None:
+            told += self.backbone.regroup(correction)
+        yield from told
+        yield from self._responded(told)
+
+    def heard(self, said: Feedback) -> list[Decision] | str:
+        """What follows from what somebody says, at the time that has come; or why nobody knows what it is about."""
+        match said:
+            case StopAutomation() | ResumeAutomation():
+                stopped = isinstance(said, StopAutomation)
+                halted = Halted(stopped, said.id, said.by, self.response.now)
+                return list(self._answered(self.coordination.advance([halted])))
+            case CloseRecord() if said.record.startswith("PRB-"):
+                closed = ProblemClosed(said.record, said.id, said.by, self.response.now)
+                return list(self._answered(self.coordination.advance([closed])))
+        answer = self.response.heard(said)
+        return answer if isinstance(answer, str) else list(self._agreed(answer))
+
+    def learn(self, record: ChangeRecord) -> None:
+        """What is known about CIs from now on; it shows in what is decided then."""
+        self.context.learn(record)
+
     def expire(self, now: int) -> list[Decision]:
         """Nothing was heard until `now` (event time): what follows from that."""
         return list(self._correlate(self.first.expire(now)))
 
     def finish(self) -> list[Decision]:
-        """The input ends: wait just long enough, in event time, for everything to be settled and reported."""
+        """The input ends: wait just long enough, in event time, for everything to be settled and reported.
+
+        What is to be done about incidents later than that (targets, reminders, deadlines) is left undone.
+        """
         wait = FINISH_MS + (BACKBONE_LATENESS_MS if self.backbone is not None else 0)
         heard = self.first.expire(self.first.now + wait)
         decisions = list(self._correlate(heard))
@@ -224,7 +307,10 @@ class Pipeline:
         `graph`: the same estate, where rules have changed what its edges cost. This pipeline is not to be used any
         more; it must be one whose `changes` nobody else has taken.
         """
-        new = Pipeline(graph or self._graph, book, self._weights)
+        policy, automation = self._policies
+        new = Pipeline(
+            graph or self._graph, book, self._weights, policy=policy, automation=automation, context=self.context
+        )
         new._saved = self._saved | dict(self.changes())
         new.restore((key, value) for key, value in new._saved.items() if value is not None)
         new.accounts = self.accounts
@@ -237,7 +323,18 @@ class Pipeline:
         for name, stage in self._stages():
             stage.restore([(key[len(name) :], value) for key, value in saved.items() if key.startswith(name)])
         self.first.now = max(self.first.now, self.second.now)  # its alerts do not tell of time that passed in silence
+        self.response.now = max(self.response.now, self.first.now)  # nor do incidents
 
     def _stages(self) -> tuple[tuple[bytes, Stage], ...]:
         backbone = ((b"backbone:", self.backbone),) if self.backbone is not None else ()
-        return (b"first:", self.first), (b"second:", self.second), *backbone, (b"response:", self.response)
+        return (
+            (b"first:", self.first),
+            (b"second:", self.second),
+            *backbone,
+            (b"response:", self.response),
+            (b"coordination:", self.coordination),
+        )
+
+
+def _earliest(one: int | None, other: int | None) -> int | None:
+    return min((due for due in (one, other) if due is not None), default=None)

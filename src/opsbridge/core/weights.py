@@ -31,6 +31,9 @@ class Weights(msgspec.Struct, frozen=True):
     """A symptom appears on a provider of what suffers, not only on dependents: retries and load, one case of seven."""
     starved: int = 300
     """The same for classes that travel to providers (no requests, idle consumer): what they are made for."""
+    changed: int = 2 * NAT
+    """So much cheaper is it that a CI fails by itself within an hour of a change to it: one change of fifty breaks what
+    it touches. It decides between near-equals; two alerts more on one side weigh heavier."""
     joined: int = 700
     """Alerts without an edge between them that a rule or the service they name joins: as near as one hop."""
     lag_ms: int = 600_000

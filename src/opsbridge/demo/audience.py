@@ -1,4 +1,4 @@
-"""What the demo has seen: incidents and members from the topics, where events ended from the worker's metrics.
+"""What the demo has seen: incidents, members, responses and feedback from the topics, where events ended from metrics.
 
 Nothing here talks to Kafka or HTTP: bytes and text come in, and what is worth telling comes out as lines.
 """
@@ -11,11 +11,14 @@ from typing import Final
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from opsbridge.core.records import Incident, IncidentMembers
+from opsbridge.core.feedback import Feedback, Started
+from opsbridge.core.records import Incident, IncidentMembers, Response
 from opsbridge.demo.scenario import Fate
 
 _decode_incident: Final = msgspec.json.Decoder(Incident).decode
 _decode_members: Final = msgspec.json.Decoder(IncidentMembers).decode
+_decode_response: Final = msgspec.json.Decoder(Response).decode
+_decode_feedback: Final = msgspec.json.Decoder(Feedback).decode
 
 
 @dataclass(slots=True)
@@ -26,6 +29,10 @@ class Audience:
     counts: Counter[str] = field(default_factory=Counter)
     """How often an incident opened, re-rooted, merged, resolved or reopened."""
     written: int = 0
+    responses: dict[str, Response] = field(default_factory=dict)
+    """Every auto-response in its last version."""
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often executors have begun what each idempotency key stands for."""
     _alerts: dict[str, dict[tuple[str, int], str]] = field(default_factory=dict)
     _affected: dict[str, set[str]] = field(default_factory=dict)
     _services: dict[str, set[str]] = field(default_factory=dict)
@@ -61,6 +68,37 @@ class Audience:
             names.difference_update(left)
             names.update(joined)
 
+    def response(self, value: bytes) -> list[str]:
+        """Take in a snapshot of an auto-response; what it changed, in words."""
+        now = _decode_response(value)
+        before = self.responses.get(now.id)
+        if before is not None and now.version < before.version:
+            return []
+        self.responses[now.id] = now
+        if before is not None and (before.status, before.attempt) == (now.status, now.attempt):
+            return []
+        attempt = f", attempt {now.attempt} of {now.attempts}" if now.attempt else ""
+        return [f"{now.id} {now.status}: {now.action} on {now.ci}{attempt}"]
+
+    def feedback(self, value: bytes) -> None:
+        """Take in what an executor says."""
+        said = _decode_feedback(value)
+        if isinstance(said, Started):
+            self.begun[said.idempotency_key] += 1
+
+    def responses_for(self, ci: str) -> list[Response]:
+        """The auto-responses that are about this CI."""
+        return [response for response in self.responses.values() if response.ci == ci]
+
+    def told_of_vain(self, ci: str) -> bool:
+        """Whether people were told, by an incident, that nothing has helped."""
+        return any(
+            attempt.status == "escalated"
+            for incident in self.standing()
+            if incident.root.ci == ci
+            for attempt in incident.attempts
+        )
+
     def alerting(self, incident: str) -> set[str]:
         """The CIs whose alerts are in the incident."""
         return set(self._alerts.get(incident, {}).values())
@@ -87,8 +125,7 @@ def _news(before: Incident | None, now: Incident) -> Iterator[tuple[str, str]]:
     if now.status == "merged":
         yield "merged", f"{now.id} merged into {now.merged_into}"
     elif before is not None and before.status != now.status:
-        word = "reopened" if now.status == "open" else now.status
-        yield word, f"{now.id} {word}: {now.title}"
+        yield now.status, f"{now.id} {now.status}: {now.title}"
     elif before is None and now.status == "resolved":
         yield "resolved", f"{now.id} is resolved already"
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 
-from opsbridge.core.records import Incident
+from opsbridge.core.records import Incident, Response
 from opsbridge.demo.audience import Audience, Figures
-from opsbridge.demo.scenario import Failure, Scenario
+from opsbridge.demo.scenario import RESTARTS, Failure, Hang, Scenario
 
 
 def complaints(scenario: Scenario, audience: Audience, figures: Figures) -> list[str]:
     """Every expectation that is not met, in words; empty if the outcome is right."""
-    return [*_counts(scenario, figures), *_incidents(scenario, audience)]
+    return [
+        *_counts(scenario, figures),
+        *_incidents(scenario, audience),
+        *(complaint for hang in scenario.hangs for complaint in _responses(hang, audience)),
+    ]
 
 
 def _counts(scenario: Scenario, figures: Figures) -> Iterator[str]:
-    published = len(scenario.records)
+    published = scenario.fates.total()
     if figures.received != published:
         yield f"{published} records were published, the worker received {figures.received}"
     if not figures.balanced:
@@ -56,3 +60,30 @@ def _held_against(failure: Failure, incident: Incident, audience: Audience) -> I
     if len(audience.affected(incident.id)) != incident.affected_cis:
         named = len(audience.affected(incident.id))
         yield f"{name}: {incident.affected_cis} CIs are affected, {named} were named"
+
+
+def _responses(hang: Hang, audience: Audience) -> Iterator[str]:
+    found = audience.responses_for(hang.ci)
+    if len(found) != 1:
+        yield f"{len(found)} auto-responses are about {hang.ci}, which hangs: there should be one"
+        return
+    (response,) = found
+    name = f"{response.id} ({response.action} on {hang.ci})"
+    ending, attempts = ("effective", 1) if hang.helped else ("escalated", RESTARTS)
+    if response.status != ending:
+        yield f"{name}: it should be {ending}, but it is {response.status}"
+    yield from (f"{name}: {complaint}" for complaint in _attempts(response, attempts, audience))
+    if not hang.helped and not audience.told_of_vain(hang.ci):
+        yield f"{name}: no incident tells that it was tried in vain"
+
+
+def _attempts(response: Response, wanted: int, audience: Audience) -> Iterator[str]:
+    """Each attempt must have been asked for once, begun once, and have succeeded as far as the executor can tell."""
+    if [each.attempt for each in response.tried] != list(range(1, wanted + 1)):
+        made = ", ".join(str(each.attempt) for each in response.tried) or "none"
+        yield f"it should have come to {wanted} attempts; there were: {made}"
+    for each in response.tried:
+        if each.outcome != "succeeded":
+            yield f"attempt {each.attempt} was done, but its outcome is {each.outcome or 'not known'}"
+        if audience.begun[each.idempotency_key] != 1:
+            yield f"attempt {each.attempt} was begun {audience.begun[each.idempotency_key]} times"

@@ -1,8 +1,9 @@
 """What happens in the demo, and what must come of it: a seeded timetable of records and its own truth.
 
 Two failures at once: an access switch that dies without a word, and a storage array in another site that takes its
-hypervisors down one after the other and speaks last. Around them a flapping host, a system nobody has in the topology,
-noise that rules withhold, and records that are no events. Pure: the same estate, seed and times give the same bytes.
+hypervisors down one after the other and speaks last. Besides, two services that hang: a restart helps one of them, the
+other has to be mended by people. Around them a flapping host, a system nobody has in the topology, noise that rules
+withhold, and records that are no events. Pure: the same estate, seed and times give the same bytes.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.response.selection import rfc3339
+from opsbridge.core.response.ids import rfc3339
 from opsbridge.errors import OpsBridgeError
 
 SHORTEST: Final = 20
@@ -27,6 +28,12 @@ Fate = tuple[str, ...]
 """Where a record must end: ("heard",), ("withheld", place, reason) or ("rejected", reason)."""
 
 HEARD: Final[Fate] = ("heard",)
+
+HUNG: Final = "ServiceHung"
+"""The class that the demo's own rule restarts."""
+
+RESTARTS: Final = 2
+"""How often it does, as the rule says."""
 
 
 class ScenarioError(OpsBridgeError):
@@ -54,6 +61,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Hang:
+    """A service that hangs until something is done about it: it is restarted by a machine, which helps or does not."""
+
+    ci: str
+    helped: bool
+    """By the first restart. Else two are made in vain, and people mend it once the incident tells them."""
+    start_ms: int
+
+    def mended(self, at: int) -> Record:
+        """The record that says so, `at` milliseconds after the start."""
+        name = f"demo-{self.start_ms}-mended-{self.ci}"
+        return Record(
+            at, self.ci.encode(), _encoded(_report(name, self.start_ms + at, self.ci, HUNG, "resolved")), HEARD
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A timetable in the order of publishing, and its truth."""
 
@@ -61,11 +85,13 @@ class Scenario:
     failures: tuple[Failure, ...]
     last_opening: int
     """Milliseconds after the start when the last new alert is published."""
+    hangs: tuple[Hang, ...] = ()
+    """Each adds a record in its time: when it was mended depends on what is done."""
 
     @property
     def fates(self) -> Counter[Fate]:
         """How many records must end where."""
-        return Counter(record.fate for record in self.records)
+        return Counter([record.fate for record in self.records] + [HEARD] * len(self.hangs))
 
 
 # What a CI says when a provider of it has failed, by its type: class, severity and summary.
@@ -127,8 +153,9 @@ class _Timetable:
         apart = [each for each in bystanders if not (dying | starving).intersection(self.graph.impacted(each))]
         if not apart:
             raise ScenarioError("the demo needs a virtual machine that shares no dependents with its failures")
-        flapping = self.random.choice(apart)
+        flapping, *hanging = self._strangers(apart, 3)
         self._flaps(flapping)
+        hangs = (self._hangs(hanging[0], 0.02, helped=True), self._hangs(hanging[1], 0.04, helped=False))
         unknown = self._unknown()
         self._noise(bystanders)
         self._poison()
@@ -137,9 +164,23 @@ class _Timetable:
             Failure(self._id(array), silent=False, cis=self._heard_of(slow - dying)),
             Failure(self._id(flapping), silent=False, cis=frozenset({self._id(flapping)})),
             Failure(unknown, silent=False, cis=frozenset({unknown})),
+            *(Failure(each.ci, silent=False, cis=frozenset({each.ci})) for each in hangs if not each.helped),
         )
         self.records.sort(key=lambda record: record.at)  # stable: equal times keep the order of writing
-        return Scenario(tuple(self.records), failures, max(self.openings))
+        return Scenario(tuple(self.records), failures, max(self.openings), hangs)
+
+    def _strangers(self, numbers: Sequence[int], count: int) -> list[int]:
+        """So many of them that share neither provider nor dependent: what fails here has nothing to do with there."""
+        chosen: list[int] = []
+        taken: set[int] = set()
+        for number in self.random.sample(numbers, len(numbers)):
+            around = {number, *self.graph.providers[number], *self.graph.impacted(number)}
+            if not around & taken:
+                chosen.append(number)
+                taken |= around
+            if len(chosen) == count:
+                return chosen
+        raise ScenarioError(f"the demo needs {count} virtual machines that have nothing to do with each other")
 
     def _id(self, number: int) -> str:
         return self.graph.cis[number].id
@@ -203,9 +244,15 @@ class _Timetable:
             begin = 0.12 + turn * 0.1
             self._alert(self._names(number), "ServiceFlapping", "minor", "up and down", begin, begin + 0.05)
 
+    def _hangs(self, number: int, begin: float, *, helped: bool) -> Hang:
+        ci = self._id(number)
+        self.openings.append(self._at(begin))
+        self._event(begin, ci, HUNG, "major", "firing", "no answer from the service")
+        return Hang(ci, helped, self.start_ms)
+
     def _unknown(self) -> str:
         name = f"pos-terminal-{self.random.randrange(1000, 9999)}"
-        self._alert([name], "PrinterJam", "warning", "a till that nobody has in the topology", 0.3, 0.8)
+        self._alert([name], "CardReaderFailed", "warning", "a till that nobody has in the topology", 0.3, 0.8)
         return name
 
     # what is no alert
@@ -297,20 +344,34 @@ class _Timetable:
         labels: dict[str, str] | None = None,
     ) -> dict[str, object]:
         self.ids += 1
-        return {
-            "id": f"demo-{self.start_ms}-{self.ids:05}",
-            "time": rfc3339(self.start_ms + self._at(share)),
-            "ci": ci,
-            "class": class_,
-            "state": state,
-            "severity": severity,
-            "source": "demo",
-            "summary": summary,
-            "labels": labels or {},
-        }
+        name, time_ms = f"demo-{self.start_ms}-{self.ids:05}", self.start_ms + self._at(share)
+        return _report(name, time_ms, ci, class_, state, severity, summary, labels)
 
     def _at(self, share: float) -> int:
         return int(share * self.seconds * 1000)
+
+
+def _report(
+    name: str,
+    time_ms: int,
+    ci: str,
+    class_: str,
+    state: str,
+    severity: str | None = None,
+    summary: str = "",
+    labels: dict[str, str] | None = None,
+) -> dict[str, object]:
+    return {
+        "id": name,
+        "time": rfc3339(time_ms),
+        "ci": ci,
+        "class": class_,
+        "state": state,
+        "severity": severity,
+        "source": "demo",
+        "summary": summary,
+        "labels": labels or {},
+    }
 
 
 def _encoded(event: dict[str, object], **changed: object) -> bytes:

@@ -11,14 +11,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from opsbridge.core.records import Incident
+from opsbridge.core.records import Incident, Response
 from opsbridge.demo.audience import Audience, Figures
 from opsbridge.demo.scenario import Scenario
 
 NEWS_LINES: Final = 8
 SERVICES_SHOWN: Final = 6
 
-_STATUS_STYLE: Final = {"open": "bold red", "resolved": "green", "closed": "dim", "merged": "dim"}
+_STATUS_STYLE: Final = {
+    **dict.fromkeys(("open", "reopened", "escalated", "refused"), "bold red"),
+    **dict.fromkeys(("resolved", "effective"), "green"),
+    **dict.fromkeys(("closed", "merged", "cancelled"), "dim"),
+}
+"""Of incidents and auto-responses; whatever is not named is under way."""
 
 
 class Screen:
@@ -71,6 +76,8 @@ class Screen:
             title_align="left",
         )
         yield _incident_table(audience)
+        if audience.responses:
+            yield _response_table(audience)
         yield Text("\n".join(self._news), "dim", no_wrap=True, overflow="ellipsis")
 
     def finish(self, scenario: Scenario, audience: Audience, figures: Figures) -> None:
@@ -87,7 +94,7 @@ def _incident_table(audience: Audience) -> Table:
     for incident in audience.incidents.values():
         table.add_row(
             incident.id,
-            Text(incident.status, _STATUS_STYLE[incident.status]),
+            _status(incident.status),
             incident.root.ci + (" (silent)" if incident.root.silent else ""),
             f"{incident.root.confidence:.0%}",
             str(incident.alerts),
@@ -97,12 +104,32 @@ def _incident_table(audience: Audience) -> Table:
     return table
 
 
+def _response_table(audience: Audience) -> Table:
+    table = Table()
+    for column in ("auto-response", "status", "action", "on", "attempts", "incident"):
+        table.add_column(column, overflow="fold")
+    for response in audience.responses.values():
+        table.add_row(
+            response.id,
+            _status(response.status),
+            response.action,
+            response.ci,
+            f"{response.attempt} of {response.attempts}",
+            response.incident if response.incident in audience.incidents else "none",
+        )
+    return table
+
+
+def _status(status: str) -> Text:
+    return Text(status, _STATUS_STYLE.get(status, "yellow"))
+
+
 def _final_table(scenario: Scenario, audience: Audience, figures: Figures) -> Table:
     table = Table(title="What became of it", title_justify="left", show_lines=False)
     table.add_column("what")
     table.add_column("which", overflow="fold")
     table.add_column("events", justify="right")
-    table.add_row("read", f"{len(scenario.records)} published", str(figures.received))
+    table.add_row("read", f"{scenario.fates.total()} published", str(figures.received))
     for (kind, *rest), count in sorted(figures.fates.items()):
         if kind != "heard":
             table.add_row(kind, ": ".join(rest), str(count))
@@ -114,7 +141,10 @@ def _final_table(scenario: Scenario, audience: Audience, figures: Figures) -> Ta
     table.add_section()
     incidents = audience.standing()
     for incident in incidents:
-        table.add_row("incident", _described(incident, audience), f"{incident.alerts} alerts")
+        table.add_row("incident", Text(_described(incident, audience)), f"{incident.alerts} alerts")
+    table.add_section()
+    for response in audience.responses.values():
+        table.add_row("auto-response", Text(_done(response, audience)), f"{len(response.tried)} attempts")
     table.add_section()
     heard = figures.outcomes.total()
     ratio = f"{heard / len(incidents):.0f} : 1" if incidents else "-"
@@ -133,3 +163,9 @@ def _described(incident: Incident, audience: Audience) -> str:
         f"confidence {root.confidence:.0%}\n"
         f"  {incident.affected_cis} CIs affected, {len(services)} services{named}"
     )
+
+
+def _done(response: Response, audience: Audience) -> str:
+    told = f"told by {response.incident}" if response.incident in audience.incidents else "nobody had to be told"
+    tried = "".join(f"\n  attempt {each.attempt}: {each.outcome}, {each.output.strip()}" for each in response.tried)
+    return f"{response.action} on {response.ci} [{response.status}], {told}{tried}"

@@ -7,7 +7,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,11 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.second_level.level import REPORT_AFTER_MS
 from opsbridge.demo.audience import Audience, Figures, figures
 from opsbridge.demo.judgement import complaints
+from opsbridge.demo.recording import record_topics
+from opsbridge.demo.repairs import Repairs
 from opsbridge.demo.scenario import Scenario, storm
 from opsbridge.demo.screen import Screen
-from opsbridge.demo.stage import Worker, running_worker
+from opsbridge.demo.stage import Part, Worker, running_executor, running_worker
 from opsbridge.devbroker import DevBroker
 from opsbridge.settings import KafkaSettings, Settings
 from opsbridge.stream.topics import ensure_topics, topic_name
@@ -45,21 +47,33 @@ class Play:
     rules: Path
     seconds: float
     seed: int
+    record: Path | None = None
+    """Where to write what the topics hold at the end."""
 
 
 async def perform(play: Play, screen: Screen) -> list[str]:
     """Run the demo; the expectations that were not met, in words: none if the outcome is right."""
     graph = load_topology([play.topology]).graph
     with tempfile.TemporaryDirectory(prefix="opsbridge-demo-", ignore_cleanup_errors=True) as directory:
+        repairs = Repairs(Path(directory))
+        repairs.prepare(play.rules)
         async with DevBroker() as broker:
-            settings = _settings(broker.bootstrap_servers)
-            screen.step(f"the embedded broker listens on {broker.bootstrap_servers} (in memory, for trying only)")
+            servers = broker.bootstrap_servers
+            settings = _settings(servers)
+            screen.step(f"the embedded broker listens on {servers} (in memory, for trying only)")
             await ensure_topics(settings)
-            async with running_worker(broker.bootstrap_servers, play.topology, play.rules, Path(directory)) as worker:
-                screen.step("a worker starts: opsbridge run")
+            screen.step("a worker and an executor start: opsbridge run, opsbridge executor")
+            async with (
+                running_worker(servers, play.topology, repairs.rules, repairs.directory) as worker,
+                running_executor(servers, repairs.actions, repairs.directory) as executor,
+            ):
                 await worker.until_ready()
                 screen.step(f"the worker is ready; its metrics are on {worker.web}/metrics")
-                return await _Performance(play, graph, settings, worker, screen).run()
+                wrong = await _Performance(play, graph, settings, worker, executor, repairs, screen).run()
+            if play.record is not None:
+                count = await record_topics(settings, play.record)
+                screen.step(f"{count} records of all topics are in {play.record}")
+            return wrong
 
 
 def _settings(bootstrap_servers: str) -> Settings:
@@ -70,29 +84,40 @@ def _settings(bootstrap_servers: str) -> Settings:
 class _Performance:
     """One run of the storm against a worker that is ready."""
 
-    def __init__(self, play: Play, graph: CIGraph, settings: Settings, worker: Worker, screen: Screen) -> None:
+    def __init__(
+        self,
+        play: Play,
+        graph: CIGraph,
+        settings: Settings,
+        worker: Worker,
+        executor: Part,
+        repairs: Repairs,
+        screen: Screen,
+    ) -> None:
         self._play = play
         self._graph = graph
         self._settings = settings
         self._worker = worker
+        self._executor = executor
+        self._repairs = repairs
         self._screen = screen
         self._audience = Audience()
         self._figures = Figures()
         self._published = 0
-        self._over = asyncio.Event()
 
     async def run(self) -> list[str]:
         start_ms = time.time_ns() // 1_000_000
         scenario = storm(self._graph, seed=self._play.seed, seconds=self._play.seconds, start_ms=start_ms)
-        self._screen.step(f"the storm begins: {len(scenario.records)} records in {self._play.seconds:.0f} s")
+        self._screen.step(f"the storm begins: {scenario.fates.total()} records in {self._play.seconds:.0f} s")
         async with self._producer() as producer, self._consumer() as consumer:
             try:
                 async with asyncio.TaskGroup() as group:
                     watching = [group.create_task(self._follow(consumer)), group.create_task(self._look(scenario))]
+                    mending = group.create_task(self._mend(producer, scenario, start_ms))
                     await self._publish(producer, scenario, start_ms)
                     self._screen.step("all is published; now what came of it")
                     wrong = await self._settled(scenario, start_ms)
-                    for task in watching:
+                    for task in (*watching, mending):
                         task.cancel()
             except ExceptionGroup as failed:
                 raise failed.exceptions[0] from None  # one reason is enough, and an operator can read it
@@ -110,24 +135,44 @@ class _Performance:
             self._published += 1
         await producer.flush()
 
+    async def _mend(self, producer: AIOKafkaProducer, scenario: Scenario, start_ms: int) -> None:
+        """What hangs is over when the right thing was done: a restart where that helps, else when people are told."""
+        topic = topic_name(self._settings.topics, "events")
+        hanging = list(scenario.hangs)
+        while hanging:
+            restarts = self._repairs.restarts()
+            for hang in list(hanging):
+                if restarts[hang.ci] if hang.helped else self._audience.told_of_vain(hang.ci):
+                    who = "the restart" if hang.helped else "a person"
+                    self._screen.news(f"{hang.ci} works again: mended by {who}")
+                    mended = hang.mended(int(time.time() * 1000) - start_ms)
+                    await producer.send_and_wait(topic, mended.value, mended.key)
+                    self._published += 1
+                    hanging.remove(hang)
+            await asyncio.sleep(PACE_SECONDS)
+
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Take in what the worker writes."""
-        incidents = topic_name(self._settings.topics, "incidents")
+        topics, audience = self._settings.topics, self._audience
+        readers: dict[str, Callable[[bytes], list[str] | None]] = {
+            topic_name(topics, "incidents"): audience.incident,
+            topic_name(topics, "incident-members"): audience.members,
+            topic_name(topics, "responses"): audience.response,
+            topic_name(topics, "feedback"): audience.feedback,
+        }
         async for record in consumer:
-            if record.topic == incidents:
-                for line in self._audience.incident(record.value):
-                    self._screen.news(line)
-            else:
-                self._audience.members(record.value)
+            for line in readers[record.topic](record.value) or ():
+                self._screen.news(line)
 
     async def _look(self, scenario: Scenario) -> None:
         """Read the worker's figures from time to time, and show how things are."""
         while True:
             self._worker.check()
+            self._executor.check()
             status, text = await self._worker.get("/metrics")
             if status == 200:
                 self._figures = figures(text)
-            self._screen.show(self._published, len(scenario.records), self._audience, self._figures)
+            self._screen.show(self._published, scenario.fates.total(), self._audience, self._figures)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _settled(self, scenario: Scenario, start_ms: int) -> list[str]:
@@ -152,7 +197,7 @@ class _Performance:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """Reads incidents and members from the beginning, outside any group."""
+        """Reads what is told of incidents and auto-responses from the beginning, outside any group."""
         topics = self._settings.topics
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka.bootstrap_servers, auto_offset_reset="earliest"
@@ -162,7 +207,7 @@ class _Performance:
             consumer.assign(
                 [
                     TopicPartition(topic_name(topics, entity), partition)
-                    for entity in ("incidents", "incident-members")
+                    for entity in ("incidents", "incident-members", "responses", "feedback")
                     for partition in range(topics.partitions)
                 ]
             )

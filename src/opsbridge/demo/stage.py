@@ -1,7 +1,8 @@
-"""The demo's stage: the embedded broker in this process, a real worker in another, and the worker's own figures.
+"""The demo's stage: a real worker and a real executor in processes of their own, and the worker's own figures.
 
-The worker is `opsbridge run`, configured by its environment alone and in an empty directory, so that nothing of the
-user's own settings comes in. Everything ends with the context manager, whatever happened. Errors: DemoStageError.
+They are `opsbridge run` and `opsbridge executor`, configured by their environment alone and in a directory of the
+demo's, so that nothing of the user's own settings comes in. Everything ends with the context manager, whatever
+happened. Errors: DemoStageError.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +26,34 @@ TOLD_LOG_LINES: Final = 20
 
 
 class DemoStageError(OpsBridgeError):
-    """The worker did not start, or did not stay."""
+    """The worker or the executor did not start, or did not stay."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class Part:
+    """A process of ours, with its log."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def check(self) -> None:
+        """Raise `DemoStageError` if it has ended."""
+        if self.process.returncode is not None:
+            raise self._failed(f"the {self.name} ended with exit code {self.process.returncode}")
+
+    def _failed(self, what: str) -> DemoStageError:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TOLD_LOG_LINES:]
+        return DemoStageError("\n".join([what + "; its last lines:", *lines]))
+
+
+@dataclass(frozen=True, slots=True)
+class Worker(Part):
     """A running `opsbridge run`."""
 
-    process: asyncio.subprocess.Process
     web: str
-    log: Path
 
     async def get(self, path: str) -> tuple[int, str]:
         """Status and body of an address of its HTTP server; status 0 while nothing listens there."""
@@ -54,41 +71,49 @@ class Worker:
         except TimeoutError:
             raise self._failed(f"the worker is not ready after {READY_SECONDS:.0f} s: {body}") from None
 
-    def check(self) -> None:
-        """Raise `DemoStageError` if the worker has ended."""
-        if self.process.returncode is not None:
-            raise self._failed(f"the worker ended with exit code {self.process.returncode}")
-
-    def _failed(self, what: str) -> DemoStageError:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TOLD_LOG_LINES:]
-        return DemoStageError("\n".join([what + "; its last lines:", *lines]))
-
 
 @asynccontextmanager
 async def running_worker(bootstrap_servers: str, topology: Path, rules: Path, directory: Path) -> AsyncIterator[Worker]:
     """A worker on that broker, estate and rules (absolute paths), whose working directory and log are `directory`'s."""
     port = _free_port()
-    log = directory / "worker.log"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     settings = {
         "KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PATHS__TOPOLOGY": str(topology),
         "PATHS__RULES": str(rules),
         "WEB__PORT": str(port),
     }
+    log = directory / "worker.log"
+    async with _process(["run"], settings, directory, log) as process:
+        yield Worker("worker", process, log, f"http://127.0.0.1:{port}")
+
+
+@asynccontextmanager
+async def running_executor(bootstrap_servers: str, actions: Path, directory: Path) -> AsyncIterator[Part]:
+    """An executor of these actions on that broker, whose working directory and log are `directory`'s."""
+    words = ["executor", "--actions", str(actions), "--name", "demo"]
+    log = directory / "executor.log"
+    async with _process(words, {"KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers}, directory, log) as process:
+        yield Part("executor", process, log)
+
+
+@asynccontextmanager
+async def _process(
+    words: list[str], settings: Mapping[str, str], directory: Path, log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     environment |= {ENV_PREFIX + name: value for name, value in settings.items()}
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "opsbridge.cli", "run"),
+            *(sys.executable, "-m", "opsbridge.cli", *words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,
             cwd=directory,
             env=environment,
-            start_new_session=True,  # Ctrl-C is for the demo, which stops the worker in order
+            start_new_session=True,  # Ctrl-C is for the demo, which stops everything in order
         )
     try:
-        yield Worker(process, f"http://127.0.0.1:{port}", log)
+        yield process
     finally:
         await _stop(process)
 

@@ -104,6 +104,7 @@ _WORDS: Final[dict[str, Callable[[ErrorDetails], str]]] = {
     "model_attributes_type": _expected("a mapping"),
     "too_short": lambda error: f"must have {error['ctx']['min_length']} entries, not {error['ctx']['actual_length']}",
     "too_long": lambda error: f"must have {error['ctx']['max_length']} entries, not {error['ctx']['actual_length']}",
+    "greater_than_equal": lambda error: f"must be at least {error['ctx']['ge']}, not {error['input']}",
     "literal_error": lambda error: f"must be {error['ctx']['expected']}, not {shown(error['input'])}",
 }
 

@@ -5,9 +5,23 @@ what is asked of events (`matching` has the conditions), `correlation` and `defa
 """
 
 from opsbridge.rules.compile import RuleSet, compile_rules
+from opsbridge.rules.known_errors import KnownErrorFiles, load_known_errors
 from opsbridge.rules.language.lint import lint
-from opsbridge.rules.language.schema import schema
+from opsbridge.rules.language.schema import known_errors_schema, schema
 from opsbridge.rules.load import RuleError, RuleFiles, RuleTests, load_rules
 from opsbridge.rules.rule import Rule
 
-__all__ = ["Rule", "RuleError", "RuleFiles", "RuleSet", "RuleTests", "compile_rules", "lint", "load_rules", "schema"]
+__all__ = [
+    "KnownErrorFiles",
+    "Rule",
+    "RuleError",
+    "RuleFiles",
+    "RuleSet",
+    "RuleTests",
+    "compile_rules",
+    "known_errors_schema",
+    "lint",
+    "load_known_errors",
+    "load_rules",
+    "schema",
+]

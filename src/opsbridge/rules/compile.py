@@ -7,8 +7,9 @@ they cost nothing when events come. The shipped rules for correlation stand behi
 
 import copy
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -19,10 +20,13 @@ from opsbridge.core.rulebook import Derivation, Gate, Heartbeat, Inhibition, Rul
 from opsbridge.rules.correlation import Correlate, Correlation, put_together
 from opsbridge.rules.defaults import with_defaults
 from opsbridge.rules.judge import DECIDING, Question, hearing, judgement, would
+from opsbridge.rules.known_errors import Documented
 from opsbridge.rules.matching.questions import Compiled, compiled, matching_cis
-from opsbridge.rules.matching.situations import answering
+from opsbridge.rules.matching.situations import answering, knowing, prioritising
 from opsbridge.rules.prepare import prepare_of
-from opsbridge.rules.rule import Planned, Respond, Rule
+from opsbridge.rules.rule import Planned, Prioritised, Respond, Rule
+
+_Says = TypeVar("_Says")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,19 @@ class RuleSet:
     edge_strengths: dict[str, float]
     """How likely a failure passes an edge, by edge type; types that no rule names are missing."""
     digest: str
-    """The same for the same rules in the same order; comments and layout do not count."""
+    """The same for the same rules and known errors in the same order; comments and layout do not count."""
     source: str
     """All generated code; nothing that a rule file says is in it."""
 
 
-def compile_rules(rules: Iterable[Rule], graph: CIGraph | None = None) -> RuleSet:
-    """The rule set of these rules, completed by the shipped rules for correlation.
+def compile_rules(
+    rules: Iterable[Rule], graph: CIGraph | None = None, known_errors: Iterable[Documented] = ()
+) -> RuleSet:
+    """The rule set of these rules and known errors, completed by the shipped rules for correlation.
 
     Without a graph, a maintenance window is for the CIs that match only, and a heartbeat expects nobody.
     """
-    rules = tuple(rules)
+    rules, known_errors = tuple(rules), tuple(known_errors)
     correlation = _correlation(rules)
     prepare, prepare_source = prepare_of(rules)
     judge = _judge(rules, graph)
@@ -62,13 +68,19 @@ def compile_rules(rules: Iterable[Rule], graph: CIGraph | None = None) -> RuleSe
         derivations={each.key: each for each in derivations},
         gates={gate.rule: gate for gate in gates if isinstance(gate, Gate)},
         inhibitions={each.rule: each for each in inhibitions},
-        respond=answering((says.match, says.answer) for rule in rules if isinstance(says := rule.says, Respond)),
+        respond=answering((says.match, says.answer, says.last) for says in _said(rules, Respond)),
+        prioritise=prioritising((says.match, says.scale) for says in _said(rules, Prioritised)),
+        known_errors=knowing((each.match, each.error, each.until) for each in known_errors),
         trials={rule.id: would(rule) for rule in rules if rule.shadow and rule.kind in DECIDING},
     )
     source = prepare_source + "".join(asked.source for asked in (judge, listen) if asked is not None)
-    text = "\n".join(rule.text for rule in rules)
+    text = "\n".join([rule.text for rule in rules] + [each.text for each in known_errors])
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     return RuleSet(rules, book, correlation.edge_strengths, digest, source)
+
+
+def _said(rules: Iterable[Rule], what: type[_Says]) -> Iterator[_Says]:
+    return (rule.says for rule in rules if isinstance(rule.says, what))
 
 
 def edge_strengths(rules: Iterable[Rule]) -> dict[str, float]:

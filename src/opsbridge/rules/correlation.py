@@ -1,7 +1,7 @@
 """What `correlate` rules say, put together for the second level: profiles of classes, strengths of edges, joins.
 
 The first rule wins everywhere: for a class, the first with a pattern that fits; for an edge type, the first that names
-it. `kinds.situations` makes the pieces, `compile_rules` has them put together, the shipped defaults last.
+it. `kinds.correlating` makes the pieces, `compile_rules` has them put together, the shipped defaults last.
 """
 
 from collections.abc import Callable, Iterable

@@ -62,7 +62,7 @@ def load_rules(paths: Iterable[str | os.PathLike[str]]) -> RuleFiles:
     """The rules in these files and directories (every *.yaml, *.yml, *.json below); RuleError if any is wrong."""
     documents, findings = read_documents(paths)
     faults: list[Fault] = []
-    documents = [document for document in documents if _can_be_read(document, faults)]
+    documents = [document for document in documents if can_be_read(document, faults)]
     said = [each for document in documents for each in _said_rules(document)]
     lines = lines_of(spot for spot, _ in said)
     rules: dict[str, Rule] = {}
@@ -138,7 +138,7 @@ def _complaining(document: Document, where: Loc, subject: str, faults: list[Faul
     return complain
 
 
-def _can_be_read(document: Document, faults: list[Fault]) -> bool:
+def can_be_read(document: Document, faults: list[Fault]) -> bool:
     """Whether the document is of a size to be worked on; aliases can make a short text very long, or very deep."""
     try:
         fits = _size(document.value, {}, 0) <= _MOST

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from opsbridge.core.event import Verdict
-from opsbridge.core.rulebook import Answer, Derivation, Gate, Inhibition
+from opsbridge.core.response.priority import Scale
+from opsbridge.core.rulebook import Answer, Derivation, Further, Gate, Inhibition
 from opsbridge.rules.correlation import Correlate
 from opsbridge.rules.matching.conditions import Match
 
@@ -26,6 +27,7 @@ Kind = Literal[
     "maintenance",
     "inhibit",
     "correlate",
+    "priority",
     "respond",
 ]
 
@@ -107,10 +109,21 @@ class Respond:
 
     match: Match
     """Over the fields of situations (situations.py)."""
-    answer: Answer
+    answer: Answer | Further
+    last: bool = False
+    """No rule after it is asked about a situation that matches."""
 
 
-Says = Verdict | Keep | Enrich | Identify | Derivation | Gate | Planned | Inhibition | Correlate | Respond
+@dataclass(frozen=True, slots=True)
+class Prioritised:
+    """How urgent the situations are that match."""
+
+    match: Match
+    """Over the fields of situations; empty: every one."""
+    scale: Scale
+
+
+Says = Verdict | Keep | Enrich | Identify | Derivation | Gate | Planned | Inhibition | Correlate | Prioritised | Respond
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -130,10 +130,12 @@ class WorkerApp(faust.App):
         assert isinstance(self.consumer, BatchConsumer)  # noqa: S101 # set by our transport
         return self.consumer
 
-    async def end_offset(self, topic: str, partition: int) -> int:
-        """The offset that the next record of this owned partition will get."""
-        tp = TP(topic, partition)
-        return (await self.consumer.highwaters(tp))[tp]
+    def spans(self, topics: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:
+        """Of each topic of an owned partition: from where it is read since it is ours, and where it ended then.
+
+        The end is the offset that the next record got; the two are equal if there was nothing to read.
+        """
+        return {topic: self._batch_consumer.spans[TP(topic, partition)] for topic in topics}
 
     # The one way to fail, and the one to stop.
 

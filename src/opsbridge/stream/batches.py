@@ -6,7 +6,7 @@ All this rests on internals of Faust 0.15, one contract test each (`tests/stream
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
@@ -87,6 +87,8 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._numbers: dict[TP, int] = {}
+        self.spans: dict[TP, tuple[int, int]] = {}
+        """Of each partition whose position was restored: that position, and where the partition ended then."""
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -130,14 +132,18 @@ class BatchConsumer(driver.Consumer):
     async def restore_positions(self, partitions: set[TP]) -> None:
         """Read each of these, which must be paused, from its committed offset, or from the beginning without one."""
         await self.fetch_ended()
-        committed: dict[TP, int | None] = await self._thread.call_thread(self._seek_to_committed, partitions)
+        committed, begins, ends = await self._thread.call_thread(self._seek_to_committed, partitions)
+        self.spans.clear()
         for tp, offset in committed.items():
             self._read_offset[tp] = None
             self._committed_offset[tp] = offset
+            self.spans[tp] = max(begins[tp], offset or 0), ends[tp]
         self.count_fetches_from_zero(partitions)
 
-    async def _seek_to_committed(self, partitions: set[TP]) -> dict[TP, int | None]:
-        """Runs in the consumer's thread."""
+    async def _seek_to_committed(
+        self, partitions: set[TP]
+    ) -> tuple[dict[TP, int | None], Mapping[TP, int], Mapping[TP, int]]:
+        """What is committed, the begins and the ends, asked while nothing is read. Runs in the consumer's thread."""
         consumer: Any = self._thread._ensure_consumer()  # aiokafka's consumer has no types
         committed: dict[TP, int | None] = {tp: await consumer.committed(TopicPartition(*tp)) for tp in partitions}
         for tp, offset in committed.items():
@@ -145,7 +151,7 @@ class BatchConsumer(driver.Consumer):
                 await consumer.seek_to_beginning(TopicPartition(*tp))
             else:
                 consumer.seek(TopicPartition(*tp), offset)
-        return committed
+        return committed, await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
 
     async def perform_seek(self) -> None:
         """Nothing: Faust seeks at any time, leaves partitions without commit where they are, and clears queues after.

@@ -1,10 +1,11 @@
-"""Dead letters: payloads that cannot be events, kept as they came, with the place and the reason in headers.
+"""Dead letters: records that nobody can use, kept as they came, with the place and the reason in headers.
 
 The headers use Kafka Connect's suffixes under `__opsbridge.errors.`: tools for such topics read them with one rename.
 """
 
 from typing import Final
 
+import msgspec
 from aiokafka.structs import ConsumerRecord
 
 from opsbridge.core.decisions import Rejected
@@ -18,14 +19,25 @@ KEPT_BYTES: Final = 800_000
 Original = ConsumerRecord["bytes | None", "bytes | None"]
 
 
-def bury(outbox: Outbox, topic: str, record: Original, rejected: Rejected) -> None:
-    """Send the record to the dead letters `topic` with its original key, value and headers."""
+class Unheard(msgspec.Struct, frozen=True):
+    """A record that can be read, and that nobody here has a use for."""
+
+    reason: str
+    detail: str
+
+
+UNKNOWN_TARGET: Final = "unknown_target"
+"""Feedback about an incident, response or record that nobody knows."""
+
+
+def bury(outbox: Outbox, topic: str, record: Original, rejected: Rejected | Unheard, stage: str = "intake") -> None:
+    """Send the record to the dead letters `topic` with its original key, value and headers; `stage` refuses it."""
     value = record.value
     reasons = {
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
-        "stage": "intake",
+        "stage": stage,
         "reason": rejected.reason,
         "message": rejected.detail[:1000],
     }

@@ -6,16 +6,20 @@ lane's outbox and leaves when the lane settles.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, get_args
 from zlib import crc32
 
 import msgspec
 
+from opsbridge.core.coordination.news import Answer, Denied, News
 from opsbridge.core.decisions import (
     Derived,
+    Discrepancy,
     Expired,
     Outcome,
+    Rejected,
     Reminder,
     Shadowed,
     SituationUpdate,
@@ -27,12 +31,24 @@ from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import unknown_cis
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.records import Incident, IncidentMembers, Unanswered
+from opsbridge.core.records import (
+    ChangeRequest,
+    Incident,
+    IncidentMembers,
+    Notification,
+    Problem,
+    Response,
+    ServiceRequest,
+    Unanswered,
+)
+from opsbridge.core.response.ids import derived_id, rfc3339
 from opsbridge.core.second_level.backbone import home
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import TopicSettings
 from opsbridge.stream.batches import Record
-from opsbridge.stream.outbox import Outbox
+from opsbridge.stream.dead_letters import Unheard, bury, original_headers
+from opsbridge.stream.outbox import EVERY, Headers, Outbox
 from opsbridge.stream.packing import packs
 from opsbridge.stream.routed import forward, forward_derived
 from opsbridge.stream.topics import topic_name
@@ -43,8 +59,28 @@ log = logging.getLogger(__name__)
 UNTIL: Final = "until"
 """Header of a pack of events: the latest event time in it or before it, in milliseconds."""
 
+CORRECTION: Final = "correction"
+"""Header of a record of `alerts` or `shared` that is no news of alerts but an operator's word about them."""
+
 Told = SituationUpdate | Suppressed | Shadowed
 """What second level and backbone tell."""
+
+_ALL: Final = "all"
+"""The key of what coordination hears: there is one place for it."""
+
+_PLACES: Final[Mapping[type[msgspec.Struct], tuple[str, Callable[[msgspec.Struct], str]]]] = {
+    Incident: ("incidents", attrgetter("id")),
+    IncidentMembers: ("incident-members", attrgetter("incident")),
+    Problem: ("problems", attrgetter("id")),
+    ChangeRequest: ("changes", attrgetter("id")),
+    ServiceRequest: ("requests", attrgetter("id")),
+    Response: ("responses", attrgetter("id")),
+    Notification: ("notifications", attrgetter("id")),
+    Discrepancy: ("discrepancies", attrgetter("reference")),
+    **dict.fromkeys(get_args(News), ("coordination", lambda _: _ALL)),
+    **dict.fromkeys(get_args(Answer), ("answers", attrgetter("situation"))),
+}
+"""What response and coordination say: the entity, and the record's key."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,6 +98,7 @@ class Dispatch:
         self._topics = topics
         self._metrics = metrics
         self._announced: dict[str, int] = {}
+        self._buried: Counter[str] = Counter()
 
     def _say(self, entity: str, key: str, thing: msgspec.Struct) -> None:
         self.outbox.add(topic_name(self._topics, entity), key.encode(), _encode(thing))
@@ -158,19 +195,65 @@ class Dispatch:
         self._metrics.suppressed(suppressed)
         self._metrics.shadowed(shadowed)
 
-    def responses(self, decisions: Iterable[Incident | IncidentMembers | Unanswered]) -> None:
-        """Incidents, and who joined and left them; situations that rules make none are logged and counted."""
+    def responses(self, decisions: Iterable[msgspec.Struct]) -> None:
+        """What response and coordination decide and tell each other; what is no incident is logged and counted."""
         for decision in decisions:
-            if isinstance(decision, Incident):
-                self._say("incidents", decision.id, decision)
-                self._metrics.incident_updates({decision.status: 1})
+            if isinstance(decision, Regroup):
+                self._correct(decision)
             elif isinstance(decision, Unanswered):
-                if decision.begins:
-                    root, rule = decision.root, decision.rule
-                    log.info("situation %s of %s is no incident: rule %s", decision.situation, root, rule)
-                    self._metrics.without_incident(rule)
+                self._not_answered(decision)
             else:
-                self._say("incident-members", decision.incident, decision)
+                entity, key_of = _PLACES[type(decision)]
+                self._say(entity, key_of(decision), decision)
+                self._count(decision)
+
+    def _correct(self, correction: Regroup) -> None:
+        """An operator's word about alerts goes to every place that may know them."""
+        for entity in ("alerts", "shared"):
+            topic = topic_name(self._topics, entity)
+            headers = [(CORRECTION, correction.id.encode())]
+            self.outbox.add(topic, None, _encode(correction), partition=EVERY, headers=headers)
+
+    def _not_answered(self, unanswered: Unanswered) -> None:
+        if unanswered.begins:
+            root, rule = unanswered.root, unanswered.rule
+            log.info("situation %s of %s is no incident: rule %s", unanswered.situation, root, rule)
+            self._metrics.without_incident(rule)
+
+    def _count(self, decision: msgspec.Struct) -> None:
+        match decision:
+            case Incident():
+                self._metrics.incident_update(decision.status, decision.priority)
+            case Notification():
+                self._metrics.notified(decision.reason)
+            case Response():
+                self._metrics.response_update(decision.action, decision.status)
+            case Problem():
+                self._metrics.problem_update(decision.status)
+            case ChangeRequest() | ServiceRequest():
+                entity, _ = _PLACES[type(decision)]
+                self._metrics.ticket_update(entity, decision.status)
+            case Denied():
+                self._metrics.denied(decision.reason)
+
+    def feedback(self, kind: str, result: str) -> None:
+        """Feedback was heard or buried; of what cannot be read nobody knows the kind."""
+        self._metrics.feedback(kind, result)
+
+    def forward_feedback(self, record: Record, situation: str, headers: Headers) -> None:
+        """Send feedback to the partition of its situation."""
+        topic = topic_name(self._topics, "feedback")
+        self.outbox.add(topic, situation.encode(), record.value, headers=original_headers(record) + headers)
+
+    def bury(self, record: Record, rejected: Rejected | Unheard, stage: str) -> None:
+        """A record that cannot be used."""
+        bury(self.outbox, topic_name(self._topics, "dead-letters"), record, rejected, stage)
+        self._buried[rejected.reason] += 1
+
+    def settled(self) -> None:
+        """Everything has been acknowledged."""
+        self._metrics.dead_letters(self._buried)
+        self._buried.clear()
 
     def _announce(self, reminder: Reminder) -> None:
         """A maintenance window ends soon."""
@@ -178,4 +261,17 @@ class Dispatch:
             self._announced[reminder.rule] = reminder.ends_ms
             minutes = (reminder.ends_ms - reminder.now_ms) / 60_000
             log.warning("maintenance window of rule %s ends in %.0f minutes", reminder.rule, minutes)
+            self.responses([_notification(reminder)])
         self._metrics.window_ends(reminder.rule, reminder.ends_ms)
+
+
+def _notification(reminder: Reminder) -> Notification:
+    """The same for every partition that notices; to the rule, for want of anybody who owns the window."""
+    return Notification(
+        id=derived_id("NTF", reminder.rule, "maintenance_ends", reminder.ends_ms),
+        reason="maintenance_ends",
+        to=reminder.rule,
+        text=f"maintenance window of rule {reminder.rule} ends at {rfc3339(reminder.ends_ms)}",
+        rule=reminder.rule,
+        time=rfc3339(reminder.now_ms),
+    )

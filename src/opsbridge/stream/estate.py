@@ -1,20 +1,33 @@
-"""The estate that all stages decide by: topology and rules, loaded and compiled, immutable and swapped as a whole.
+"""The estate that all stages decide by: topology, rules and known errors, compiled, immutable and swapped as a whole.
 
 What is wrong with files is an error with file, line and column before anything is swapped. A reload takes over rules;
-the topology stays as it was at the start, and is read again only if rules change how strong its dependencies are.
+the topology stays as it was at the start, and is read again only if rules change how strong its dependencies are. Only
+the context goes on learning; it is the same in all estates of a worker.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from opsbridge.core.context import Context
+from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
+from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.errors import OpsBridgeError
 from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
+from opsbridge.rules.known_errors import KnownErrorFiles, load_known_errors
 from opsbridge.rules.load import RuleFiles, load_rules
-from opsbridge.settings import Settings, weights
+from opsbridge.settings import (
+    KNOWN_ERRORS,
+    Settings,
+    SettingsError,
+    automation_policy,
+    reopen_within_ms,
+    response_policy,
+    weights,
+)
 from opsbridge.topology.load import Topology, load_topology
 from opsbridge.topology.strength import edge_costs
 
@@ -37,6 +50,10 @@ class Estate:
     weights: Weights
     topology: str
     """The digest of the topology as it was loaded at the start."""
+    context: Context = field(default_factory=Context)
+    response: ResponsePolicy = field(default_factory=ResponsePolicy)
+    automation: AutomationPolicy = field(default_factory=AutomationPolicy)
+    reopen_within_ms: int = 600_000
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,12 +66,20 @@ class Estate:
 
 
 def load_estate(settings: Settings) -> Estate:
-    """Topology and rules of these settings; raises their errors with file, line and column."""
-    files = load_rules([settings.paths.rules])
+    """Topology, rules and known errors of these settings; raises their errors with file, line and column."""
+    files, known = load_rules([settings.paths.rules]), _load_known_errors(settings)
     topology = _load_topology(settings, files)
-    _warn(topology, files)
-    rules = compile_rules(files.rules, topology.graph)
-    return Estate(topology.graph, rules, weights(settings), topology.digest)
+    _warn(topology, files, known)
+    return Estate(
+        topology.graph,
+        compile_rules(files.rules, topology.graph, known.errors),
+        weights(settings),
+        topology.digest,
+        Context(topology.graph),
+        response=response_policy(settings),
+        automation=automation_policy(settings),
+        reopen_within_ms=reopen_within_ms(settings),
+    )
 
 
 def with_new_rules(estate: Estate, settings: Settings) -> Estate:
@@ -62,7 +87,7 @@ def with_new_rules(estate: Estate, settings: Settings) -> Estate:
 
     Raises the errors of rules with file, line and column; and `TopologyChangedError`.
     """
-    files = load_rules([settings.paths.rules])
+    files, known = load_rules([settings.paths.rules]), _load_known_errors(settings)
     graph = estate.graph
     if edge_strengths(files.rules) != estate.rules.edge_strengths:
         graph = _load_topology(settings, files).graph
@@ -71,11 +96,11 @@ def with_new_rules(estate: Estate, settings: Settings) -> Estate:
                 f"{settings.paths.topology}: the files have changed since the start, and these rules change how strong "
                 "dependencies are, for which they are read again: start the worker again to take over both"
             )
-    rules = compile_rules(files.rules, graph)
+    rules = compile_rules(files.rules, graph, known.errors)
     if rules.digest == estate.rules.digest:
         return estate
-    _warn(files)
-    return Estate(graph, rules, estate.weights, estate.topology)
+    _warn(files, known)
+    return replace(estate, graph=graph, rules=rules)
 
 
 def difference(old: RuleSet, new: RuleSet) -> str:
@@ -88,12 +113,20 @@ def difference(old: RuleSet, new: RuleSet) -> str:
         "changed": [name for name, text in after.items() if before.get(name, text) != text],
     }
     told = [f"{len(names)} {word} ({_listed(names)})" for word, names in changes.items() if names]
-    return "; ".join(told) or "the same rules, in another order or with other tables"
+    return "; ".join(told) or "the same rules, in another order, or with other tables or known errors"
 
 
 def _listed(names: list[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _load_known_errors(settings: Settings) -> KnownErrorFiles:
+    """The known errors; none if there is nothing at the place where nobody said that there is something."""
+    path = settings.paths.known_errors
+    if path != KNOWN_ERRORS and not path.exists():
+        raise SettingsError([f"paths.known_errors: no such file or directory: {path}"])
+    return load_known_errors([path])
 
 
 def _load_topology(settings: Settings, files: RuleFiles) -> Topology:
@@ -109,7 +142,7 @@ def _same(one: CIGraph, other: CIGraph) -> bool:
     return (one.cis, one.providers, one.domains) == (other.cis, other.providers, other.domains)
 
 
-def _warn(*loaded: Topology | RuleFiles) -> None:
+def _warn(*loaded: Topology | RuleFiles | KnownErrorFiles) -> None:
     for files in loaded:
         for finding in files.findings:
             log.warning("%s", finding)

@@ -41,6 +41,8 @@ class Lane:
         self._acknowledge = acknowledge
         self._tick_seconds = tick_seconds
         self._waiting: deque[EventT[Any]] = deque()
+        self._held: deque[EventT[Any]] = deque()
+        self._held_topics: frozenset[str] = frozenset()
         self._room = asyncio.Event()
         self._room.set()
         self._wake = asyncio.Event()
@@ -82,7 +84,10 @@ class Lane:
             await table.flush(self.partition)
 
     async def put(self, event: EventT[Any]) -> None:
-        """Queue one message of record batches; waits while the lane is full."""
+        """Queue one message of record batches; waits while the lane is full, unless its topic is held back."""
+        if event.message.topic in self._held_topics and not self._closed:
+            self._held.append(event)
+            return
         await self._room.wait()
         if not self._closed:
             self._waiting.append(event)
@@ -90,10 +95,23 @@ class Lane:
             if len(self._waiting) >= WAITING_BATCHES:
                 self._room.clear()
 
+    def hold(self, topics: Iterable[str]) -> None:
+        """Batches of these topics, and of no others, wait until they are held no longer; none is acknowledged."""
+        self._held_topics = frozenset(topics)
+        both = [*self._waiting, *self._held]
+        self._waiting.clear()
+        self._held.clear()
+        for event in both:
+            (self._held if event.message.topic in self._held_topics else self._waiting).append(event)
+        if not self._waiting:
+            self._room.set()
+        self._wake.set()
+
     def close(self) -> None:
         """End the loop after the batch in work; what waits is left to the partition's next owner."""
         self._closed = True
         self._waiting.clear()
+        self._held.clear()
         self._room.set()
         self._wake.set()
 

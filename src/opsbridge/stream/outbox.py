@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -28,10 +28,19 @@ OutRecord = tuple[bytes | None, bytes | None, Headers | None, int | None]
 RECORD_OVERHEAD = 40
 
 
+EVERY: Final = -1
+"""In place of a partition: the record goes to each of the topic's."""
+
+
 @lru_cache(maxsize=1 << 16)
 def _key_hash(key: bytes) -> int:
     """Kafka's default hash; cached because aiokafka computes it in Python and keys repeat."""
     return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def home_of(key: bytes, partitions: int) -> int:
+    """The partition of `key`: Kafka's default choice."""
+    return _key_hash(key) % partitions
 
 
 class _Batch(Protocol):
@@ -116,7 +125,7 @@ class BatchWriter:
 
     def partition_of(self, key: bytes | None, count: int) -> int:
         """The partition of `key` among `count`: Kafka's default choice; records without key take turns."""
-        return (_key_hash(key) if key is not None else next(self._round_robin)) % count
+        return home_of(key, count) if key is not None else next(self._round_robin) % count
 
     async def write(self, topic: str, partition: int, records: Iterable[OutRecord]) -> int:
         """Send `records` to one partition in order; the offset of the first one of the last batch, or -1 if unknown.
@@ -197,7 +206,7 @@ class Outbox:
         headers: Headers | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
-        """Collect one record; without `partition` its key decides, as Kafka's own clients would."""
+        """Collect one record; without `partition` its key decides, as Kafka's own clients would; or it is `EVERY`."""
         self._pending.append((topic, partition, (key, value, headers, timestamp_ms)))
 
     def __len__(self) -> int:
@@ -216,7 +225,8 @@ class Outbox:
         for topic, partition, record in self._pending:
             if partition is None:
                 partition = partition_of(record[0], counts[topic])
-            by_partition.setdefault((topic, partition), []).append(record)
+            for each in range(counts[topic]) if partition == EVERY else (partition,):
+                by_partition.setdefault((topic, each), []).append(record)
         write = self._writer.write
         await asyncio.gather(
             *(write(topic, partition, records) for (topic, partition), records in by_partition.items())

@@ -3,14 +3,16 @@
 A pack is a JSON array. Packs stay well below the record limit: one that grows too long is cut in half.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
+from opsbridge.core.coordination import news as coordination
 from opsbridge.core.decisions import SituationUpdate, Transition
 from opsbridge.core.event import Event
 from opsbridge.core.second_level.backbone import News
+from opsbridge.core.second_level.corrections import Regroup
 
 PACK_BYTES: Final = 400_000
 """A pack longer than this is cut, unless it holds one thing only; a single event is at most about 260 kB."""
@@ -21,6 +23,9 @@ _encode = msgspec.json.Encoder().encode
 decode_events = msgspec.json.Decoder(list[Event]).decode
 decode_transitions = msgspec.json.Decoder(list[Transition]).decode
 decode_update = msgspec.json.Decoder(SituationUpdate).decode
+decode_correction = msgspec.json.Decoder(Regroup).decode
+decode_coordination: Callable[[bytes], coordination.News] = msgspec.json.Decoder(coordination.News).decode
+decode_answer: Callable[[bytes], coordination.Answer] = msgspec.json.Decoder(coordination.Answer).decode
 
 
 def decode_news(value: bytes) -> Sequence[News]:

@@ -1,4 +1,4 @@
-"""Reloading: rules that have changed are taken over by a running worker, as a whole or not at all.
+"""Reloading: rules and known errors that have changed are taken over by a running worker, as a whole or not at all.
 
 Asked for by SIGHUP or by a change of the files. Loading and compiling happen in a thread, so that the stream goes on;
 what cannot be used is refused with every finding in the log, and the rules in use stay. Stages do the swap themselves.
@@ -59,21 +59,23 @@ class Reloading:
 
     async def watch(self) -> None:
         """Request a reload whenever the files change, until cancelled; if they cannot be watched, say so and end."""
-        rules = self._settings.paths.rules
-        folder = rules if rules.is_dir() else rules.parent
+        paths = self._settings.paths
+        watched = [(path, path.is_dir()) for path in (paths.rules, paths.known_errors) if path.exists()]
+        await asyncio.gather(*(self._watch(path, whole=is_folder) for path, is_folder in watched))
+
+    async def _watch(self, watched: Path, *, whole: bool) -> None:
+        folder = watched if whole else watched.parent
 
         def is_the_file(_change: Change, path: str) -> bool:
             """It is, or it is the link beside it by which Kubernetes exchanges mounted files."""
-            return Path(path).name in (rules.name, "..data")
+            return Path(path).name in (watched.name, "..data")
 
-        chosen = DefaultFilter() if rules.is_dir() else is_the_file
+        chosen = DefaultFilter() if whole else is_the_file
         try:
-            async for _ in awatch(
-                folder, watch_filter=chosen, step=QUIET_MS, debounce=LONGEST_MS, recursive=rules.is_dir()
-            ):
+            async for _ in awatch(folder, watch_filter=chosen, step=QUIET_MS, debounce=LONGEST_MS, recursive=whole):
                 self.request()
         except Exception as error:  # noqa: BLE001 # whatever the system has against it, the worker can do without
-            log.warning("rules are not watched, SIGHUP makes them be read again: %s: %s", rules, error)
+            log.warning("files are not watched, SIGHUP makes them be read again: %s: %s", watched, error)
 
     async def _reload(self) -> None:
         old = self._stages.estate

@@ -1,6 +1,7 @@
 """The stages of the stream, each a loop over one partition's lane.
 
-Intake, first level, second level, response; and the backbone between the last two, for what several domains share.
+Intake, first level, second level, response; the backbone between the last two, for what several domains share; and
+coordination beside the last one, for what can only be decided with all situations in view.
 
 Each hands record batches to the stage of the core with the same name, sends what that answers, and saves what that
 changed; it decides nothing. While a partition is quiet its event time moves on with the wall clock. When rules have
@@ -9,10 +10,12 @@ been reloaded, each lane goes on with a new stage, made of the same saved state,
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import Final
+
+import msgspec
 
 from opsbridge.core.decisions import Reject, Rejected, Withheld
 from opsbridge.core.event import Event
@@ -23,12 +26,21 @@ from opsbridge.sources.canonical import decode
 from opsbridge.stream.app import WorkerApp
 from opsbridge.stream.batches import Record, RecordBatch
 from opsbridge.stream.convoy import Convoy, stretches
-from opsbridge.stream.dead_letters import bury
 from opsbridge.stream.dispatch import UNTIL, Dispatch
 from opsbridge.stream.errors import RecoveryError
 from opsbridge.stream.estate import Estate
 from opsbridge.stream.lanes import Lane, Tick
-from opsbridge.stream.steps import MakeStep, Share, Step, backbone, first_level, response, second_level
+from opsbridge.stream.steps import (
+    MakeStep,
+    Share,
+    Step,
+    backbone,
+    coordination,
+    first_level,
+    is_correction,
+    response,
+    second_level,
+)
 from opsbridge.stream.tables import StateTable
 from opsbridge.stream.topics import topic_name, topics_of
 from opsbridge.web.metrics import Metrics
@@ -39,16 +51,26 @@ SILENT_MS: Final = 10_000
 """A partition that has never heard anything lives in the present, where rules expect something, after so long."""
 
 APPLIED: Final = b"\x00applied"
-"""The state entry that says up to which offset a partition's records have been applied. It is saved last: what it
-covers need not be recognised record by record, even where the alert has been forgotten since."""
+"""The state entry that says, by entity, up to which offset a partition's records have been applied. It is saved last:
+what it covers need not be recognised record by record, even where the alert has been forgotten since."""
 
-STEPS: Final[tuple[tuple[str, str, MakeStep], ...]] = (
-    ("first-level", "detected", first_level),
-    ("second-level", "alerts", second_level),
-    ("backbone", "shared", backbone),
-    ("response", "situations", response),
+STEPS: Final[tuple[tuple[str, tuple[str, ...], MakeStep], ...]] = (
+    ("first-level", ("detected",), first_level),
+    ("second-level", ("alerts",), second_level),
+    ("backbone", ("shared",), backbone),
+    ("response", ("situations", "answers", "feedback"), response),
+    ("coordination", ("coordination",), coordination),
 )
-"""Stages with state: name, which is also that of the state, the entity that is heard, and what is done with it."""
+"""Stages with state: name, which is also that of the state, the entities that are heard, and what is done with them.
+
+A lane that begins reads its topics up to where they end one after the other, in this order: after a kill, feedback may
+have come long ago that refers to what has been told and not been saved.
+"""
+
+UNTIMED: Final = frozenset({"answers", "feedback"})
+"""Records of these do not say how late it is."""
+
+_decode_offsets = msgspec.json.Decoder(int | dict[str, int]).decode
 
 
 class _Clock:
@@ -79,10 +101,11 @@ class Stages:
         self._metrics = metrics
         self._topics = app.settings.topics
         app.add_stage("intake", inputs(self._topics), self.intake)
-        for name, entity, make in STEPS:
+        for name, entities, make in STEPS:
             table = app.add_table(name, self._name(f"{name}-state"))
-            run = partial(self._work, name, self._name(entity), table, make, Convoy())
-            app.add_stage(name, [self._name(entity)], run, tick_seconds=TICK_SECONDS)
+            topics = {self._name(entity): entity for entity in entities}
+            run = partial(self._work, name, topics, table, make, Convoy())
+            app.add_stage(name, list(topics), run, tick_seconds=TICK_SECONDS)
         self._intake_convoy = Convoy()
 
     def _name(self, entity: str) -> str:
@@ -102,7 +125,7 @@ class Stages:
                 continue
             started = time.perf_counter()
             book = self.estate.book
-            events, rejected = self._take_in(batch, dispatch)
+            events = self._take_in(batch, dispatch)
             self._metrics.batch("intake", time.perf_counter() - started)
             for until, stretch in stretches(events, attrgetter("time")):
                 await self._intake_convoy.reach(lane.partition, until)
@@ -110,11 +133,10 @@ class Stages:
                 await lane.settle(dispatch.outbox)
             self._intake_convoy.leave(lane.partition)
             await lane.settle(dispatch.outbox)
-            self._metrics.dead_letters(rejected)
+            dispatch.settled()
 
-    def _take_in(self, batch: RecordBatch, dispatch: Dispatch) -> tuple[list[Event], Counter[str]]:
-        """The events that go on, and how many records were buried, by reason."""
-        dead_letters = self._name("dead-letters")
+    def _take_in(self, batch: RecordBatch, dispatch: Dispatch) -> list[Event]:
+        """The events that go on."""
         intake = self.estate.intake
         accept = intake.accept
         now = time.time_ns() // 1_000_000
@@ -139,7 +161,7 @@ class Stages:
                     dispatch.routed(record, answer)
             else:
                 rejected[answer.reason] += 1
-                bury(dispatch.outbox, dead_letters, record, answer)
+                dispatch.bury(record, answer, "intake")
         dispatch.decided(intake.trials())
         self._metrics.received(batch.topic, len(batch))
         self._metrics.rejected(rejected)
@@ -147,21 +169,23 @@ class Stages:
         self._metrics.routed(routed)
         if events:
             self._metrics.newest_event(batch.topic, max(map(attrgetter("time"), events)), now)
-        return events, rejected
+        return events
 
     # the stages with state
 
-    async def _work(self, name: str, topic: str, table: StateTable, make: MakeStep, convoy: Convoy, lane: Lane) -> None:
+    async def _work(
+        self, name: str, topics: Mapping[str, str], table: StateTable, make: MakeStep, convoy: Convoy, lane: Lane
+    ) -> None:
         """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
         dispatch, metric = self._dispatch(), name.replace("-", "_")
-        share = Share(lane.partition, await self._app.writer.partitions(topic))
-        applied = -1
+        lane.hold(list(topics)[1:])
+        share = Share(lane.partition, await self._app.writer.partitions(next(iter(topics))))
+        applied = dict.fromkeys(topics.values(), -1)
 
         def of_the_stage(entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-            nonlocal applied
             for key, value in entries:
                 if key == APPLIED:
-                    applied = int(value)
+                    applied.update(_offsets(value, next(iter(applied))))
                 else:
                     yield key, value
 
@@ -173,15 +197,26 @@ class Stages:
         async def settle() -> None:
             for key, value in step.stage.changes():
                 table.put(lane.partition, key, value)
-            table.put(lane.partition, APPLIED, b"%d" % applied)
+            table.put(lane.partition, APPLIED, msgspec.json.encode(applied))
             await lane.settle(dispatch.outbox, table)
+            dispatch.settled()
 
         estate, step = made()
-        if applied >= (end := await self._app.end_offset(topic, lane.partition)):
-            raise RecoveryError(
-                f"state {table.name}[{lane.partition}] has applied offset {applied} of {topic}, which ends before "
-                f"{end}: the topic was made anew. Delete {table.changelog} with it, or restore the topic"
-            )
+        spans = self._app.spans(topics, lane.partition)
+        for topic, (_, end) in spans.items():
+            if (last := applied[topics[topic]]) >= end:
+                raise RecoveryError(
+                    f"state {table.name}[{lane.partition}] has applied offset {last} of {topic}, which ends before "
+                    f"{end}: the topic was made anew. Delete {table.changelog} with it, or restore the topic"
+                )
+        behind = list(topics)
+
+        def admit() -> None:
+            while behind and max(spans[behind[0]][0], applied[topics[behind[0]]] + 1) >= spans[behind[0]][1]:
+                behind.pop(0)
+            lane.hold(behind[1:])
+
+        admit()
         clock = _Clock(step.stage.now)
         made_anew = True
         async for work in lane:
@@ -197,14 +232,19 @@ class Stages:
                     made_anew = False
                     await settle()
             else:
-                started = time.perf_counter()
+                started, entity = time.perf_counter(), topics[work.topic]
                 for until, records in stretches(work.records, _until):
                     await convoy.reach(lane.partition, until)
-                    step.hear([record for record in records if record.offset > applied])
-                    applied = records[-1].offset
+                    fresh = [record for record in records if record.offset > applied[entity]]
+                    if clock.event_time and any(entity in UNTIMED or is_correction(each) for each in fresh):
+                        step.expire(clock.now())
+                    step.hear[entity](fresh)
+                    applied[entity] = records[-1].offset
                     clock.heard(step.stage.now)
                     await settle()
                 convoy.leave(lane.partition)
+                if behind:
+                    admit()
                 self._metrics.batch(metric, time.perf_counter() - started)
             self._metrics.state(metric, lane.partition, len(step.stage))
         self._metrics.state(metric, lane.partition, 0)
@@ -222,6 +262,12 @@ def _homes(events: Iterable[Event], book: Rulebook) -> Iterator[tuple[str, Event
 def _until(record: Record) -> int:
     """Up to which event time a pack of events goes; records of the other hops do not say, and are not held back."""
     return next((int(value) for name, value in record.headers if name == UNTIL), 0)
+
+
+def _offsets(value: bytes, first: str) -> dict[str, int]:
+    """What the entry `APPLIED` says; where stages heard one topic only, it was a number."""
+    found = _decode_offsets(value)
+    return {first: found} if isinstance(found, int) else found
 
 
 def inputs(topics: TopicSettings) -> list[str]:

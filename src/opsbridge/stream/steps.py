@@ -4,10 +4,12 @@
 hear records and time pass. Between records and the core there is nothing but decoding.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, TypeVar
 
+from opsbridge.core.coordination.stage import Coordination
 from opsbridge.core.decisions import Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
@@ -16,11 +18,21 @@ from opsbridge.core.pipeline import Stage
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.level import SecondLevel
-from opsbridge.stream.batches import Records
-from opsbridge.stream.dispatch import Dispatch, Told, partition_of
+from opsbridge.stream.batches import Record, Records
+from opsbridge.stream.dispatch import CORRECTION, Dispatch, Told, partition_of
 from opsbridge.stream.estate import Estate
-from opsbridge.stream.packing import decode_events, decode_news, decode_transitions, decode_update
+from opsbridge.stream.feedback import listening
+from opsbridge.stream.packing import (
+    decode_answer,
+    decode_coordination,
+    decode_correction,
+    decode_events,
+    decode_news,
+    decode_transitions,
+    decode_update,
+)
 
 OFFSET_STEP: Final = 1 << 20
 """Positions of the events in a pack lie between the pack's offset times this and the next one's."""
@@ -32,8 +44,8 @@ class Step:
 
     stage: Stage
     """The core's: its state is restored before anything is heard, and saved after it."""
-    hear: Callable[[Records], None]
-    """Work on records that have not been applied yet."""
+    hear: Mapping[str, Callable[[Records], None]]
+    """By entity: work on records of it that have not been applied yet."""
     expire: Callable[[int], None]
     """It is so late (event time), though nothing was heard."""
     expects: bool = False
@@ -72,10 +84,10 @@ def first_level(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     def hear(records: Records) -> None:
         tell([stage.advance(decode_events(each.value or b"[]"), each.offset * OFFSET_STEP) for each in records])
 
-    stage = FirstLevel(estate.book, accept=accept, owns=share.owns)
+    stage = FirstLevel(estate.book, accept=accept, owns=share.owns, context=estate.context)
     rules = estate.book.derivations.values()
     expects = any(share.owns(each) for rule in rules if isinstance(rule, Heartbeat) for each in rule.expected)
-    return Step(stage, hear, lambda now: tell([stage.expire(now)]), expects)
+    return Step(stage, {"detected": hear}, lambda now: tell([stage.expire(now)]), expects)
 
 
 def second_level(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
@@ -84,37 +96,81 @@ def second_level(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
     def tell(news: Iterable[Told]) -> None:
         dispatch.situations(news, estate.graph)
 
-    def hear(records: Records) -> None:
-        tell(stage.advance(_in_order([each for one in records for each in decode_transitions(one.value or b"[]")])))
-
-    stage = SecondLevel(estate.graph, estate.book, estate.weights)
-    return Step(stage, hear, lambda now: tell(stage.expire(now)))
+    stage = SecondLevel(
+        estate.graph,
+        estate.book,
+        estate.weights,
+        reopen_within_ms=estate.reopen_within_ms,
+        context=estate.context,
+    )
+    hear = _in_turn(decode_transitions, stage.advance, stage.regroup, tell)
+    return Step(stage, {"alerts": hear}, lambda now: tell(stage.expire(now)))
 
 
 def backbone(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
     """What domains have found by themselves to what they have in common."""
+    stage = Backbone(
+        estate.graph,
+        estate.book,
+        estate.weights,
+        reopen_within_ms=estate.reopen_within_ms,
+        context=estate.context,
+    )
+    hear = _in_turn(decode_news, stage.advance, stage.regroup, dispatch.situations)
+    return Step(stage, {"shared": hear}, lambda now: dispatch.situations(stage.expire(now)))
+
+
+def response(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
+    """Situations to incidents and whatever else is to be done about them; with what is said about these."""
 
     def hear(records: Records) -> None:
-        dispatch.situations(
-            stage.advance(_in_order([each for one in records for each in decode_news(one.value or b"[]")]))
-        )
+        dispatch.responses(stage.advance(decode_update(record.value) for record in records if record.value))
 
-    stage = Backbone(estate.graph, estate.book, estate.weights)
-    return Step(stage, hear, lambda now: dispatch.situations(stage.expire(now)))
+    def hear_answers(records: Records) -> None:
+        for record in records:
+            dispatch.responses(stage.answered(decode_answer(record.value or b"")))
+
+    stage = ResponseSelection(estate.book, estate.graph, estate.response)
+    hear_feedback = listening(stage, dispatch, share.partition, share.partitions)
+    heard = {"situations": hear, "answers": hear_answers, "feedback": hear_feedback}
+    return Step(stage, heard, lambda now: dispatch.responses(stage.expire(now)))
 
 
-def response(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
-    """Situations to incidents."""
+def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
+    """What can only be decided with all situations in view."""
 
     def hear(records: Records) -> None:
-        updates = [decode_update(record.value) for record in records if record.value is not None]
-        dispatch.responses(stage.advance(updates))
+        dispatch.responses(stage.advance(decode_coordination(record.value or b"") for record in records))
 
-    stage = ResponseSelection(estate.book, estate.graph)
-    return Step(stage, hear, lambda now: dispatch.responses(stage.expire(now)))
+    stage = Coordination(estate.automation, estate.graph)
+    return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)))
+
+
+def is_correction(record: Record) -> bool:
+    """Whether it is an operator's word about alerts, among news of them."""
+    return any(name == CORRECTION for name, _ in record.headers)
 
 
 _News = TypeVar("_News", bound=News)
+
+
+def _in_turn(
+    decode: Callable[[bytes], Sequence[_News]],
+    advance: Callable[[Iterable[_News]], Iterable[Told]],
+    regroup: Callable[[Regroup], Iterable[Told]],
+    tell: Callable[[Iterable[Told]], None],
+) -> Callable[[Records], None]:
+    """Hear news of alerts, and corrections where they come between them."""
+
+    def hear(records: Records) -> None:
+        for corrects, run in groupby(records, key=is_correction):
+            if corrects:
+                for record in run:
+                    tell(regroup(decode_correction(record.value or b"")))
+            else:
+                tell(advance(_in_order([each for record in run for each in decode(record.value or b"[]")])))
+
+    return hear
 
 
 def _in_order(news: list[_News]) -> list[_News]:

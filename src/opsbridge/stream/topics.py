@@ -48,7 +48,7 @@ _STATE = {"min.cleanable.dirty.ratio": "0.2", "segment.bytes": str(64 << 20), "s
 
 CATALOGUE: tuple[Entity, ...] = (
     Entity("events", "any", "delete", foreign=True),
-    Entity("context", "CI", "compact", foreign=True),
+    Entity("context", "kind and id", "compact", foreign=True),
     Entity("detected", "CI", "delete", together="CI"),
     Entity("first-level-state", "fingerprint", "compact", together="CI", configs=_STATE, state=True),
     Entity("alerts", "correlation domain", "delete", together="domain"),
@@ -57,7 +57,10 @@ CATALOGUE: tuple[Entity, ...] = (
     Entity("backbone-state", "finding, situation or alert", "compact", together="backbone", configs=_STATE, state=True),
     Entity("situations", "situation id", "compact,delete", together="situation", configs=_SNAPSHOTS),
     Entity("feedback", "situation id", "delete", together="situation"),
+    Entity("answers", "situation id", "delete", together="situation"),
     Entity("response-state", "record id", "compact", together="situation", configs=_STATE, state=True),
+    Entity("coordination", "the same for all", "delete", together="coordination"),
+    Entity("coordination-state", "record id", "compact", together="coordination", configs=_STATE, state=True),
     Entity("incidents", "incident id", "compact,delete", configs=_SNAPSHOTS),
     Entity("incident-members", "incident id", "delete"),
     Entity("problems", "problem id", "compact,delete", configs=_SNAPSHOTS),

@@ -1,7 +1,7 @@
 """A worker: loads topology and rules, makes sure of the topics, and runs the stages until it is told to stop.
 
-Everything is whole before the first event is read; what is wrong with files, settings or topics ends it here with an
-error that names the place. `opsbridge run` calls this; the demo and the tests run that command.
+Everything is whole before the first event is read, the context too; what is wrong with files, settings or topics ends
+it here with an error that names the place. `opsbridge run` calls this; the demo and the tests run that command.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from faust.types import TP
 
 from opsbridge.settings import Settings, SettingsError
 from opsbridge.stream.app import WorkerApp, create_app, run_worker
+from opsbridge.stream.context import ContextReader
+from opsbridge.stream.errors import WorkerError
 from opsbridge.stream.estate import load_estate
 from opsbridge.stream.reload import Reloading, announce
 from opsbridge.stream.stages import Stages
@@ -45,6 +47,7 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     readiness.topics_verified = True
     app = create_app(settings)
     reloading = Reloading(settings, Stages(app, estate, metrics), metrics)
+    context = ContextReader(settings, estate.context, metrics)
 
     async def assigned(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
@@ -57,8 +60,12 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     # What has been loaded lives as long as the worker: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    async with serving(settings.web, create_web(metrics, readiness)):
-        besides = [asyncio.create_task(_watch(app, metrics, readiness)), asyncio.create_task(reloading.run())]
+    async with context, serving(settings.web, create_web(metrics, readiness)):
+        besides = [
+            asyncio.create_task(_watch(app, metrics, readiness)),
+            asyncio.create_task(reloading.run()),
+            asyncio.create_task(_follow(context, app)),
+        ]
         if settings.paths.watch:
             besides.append(asyncio.create_task(reloading.watch()))
         loop = asyncio.get_running_loop()
@@ -70,6 +77,14 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
             loop.remove_signal_handler(signal.SIGHUP)
             for task in besides:
                 task.cancel()
+
+
+async def _follow(context: ContextReader, app: WorkerApp) -> None:
+    """Learn what comes; without it the worker would decide otherwise than it should."""
+    try:
+        await context.follow(app.writer)
+    except Exception as error:  # noqa: BLE001 # whatever it is ends the worker, with its place
+        app.fail(WorkerError(f"context: {type(error).__name__}: {error}"))
 
 
 async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None:

@@ -129,7 +129,7 @@ class ClassMeaning:
 GOES_ON: Final = "goes on"
 """The outcome of an event that is correlated."""
 
-NOT_OF_EVENTS: Final[tuple[Kind, ...]] = ("correlate", "respond")
+NOT_OF_EVENTS: Final[tuple[Kind, ...]] = ("correlate", "priority", "respond")
 """Kinds of rules that are asked of no event."""
 
 

@@ -7,7 +7,6 @@ RuleError, as for the rules. `opsbridge rules test` and the pytest plugin call t
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 from pydantic import ValidationError
@@ -19,14 +18,14 @@ from opsbridge.documents import Fault, Finding, Spot, dotted, from_validation
 from opsbridge.documents.text import Loc
 from opsbridge.rules import Rule, RuleError, RuleTests, load_rules
 from opsbridge.rules.compile import edge_strengths
+from opsbridge.rules.known_errors import Documented, read_entries
 from opsbridge.rules.language.fields import PATTERNS
 from opsbridge.rules.load import lines_of, placed
 from opsbridge.sources.canonical import decode
 from opsbridge.testing.estate import estate
+from opsbridge.testing.spoken import moment
 from opsbridge.testing.timetable import Arrival, Timetable, known_fields
 from opsbridge.topology.strength import edge_costs
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class RuleTest:
     reports: tuple[Report, ...]
     """What arrives, in order of time."""
     graph: CIGraph
+    known_errors: tuple[Documented, ...] = ()
 
     @property
     def name(self) -> str:
@@ -95,8 +95,7 @@ def load_tests(paths: Iterable[str | os.PathLike[str]]) -> Suites:
     for carried, index, test in read:
         if test is not None:
             path, line = carried.spot.document.path, lines.get(_at(carried, index), 0)
-            timetable, reports, graph = test
-            tests.setdefault(path, []).append(RuleTest(carried.rule, path, line, timetable, reports, graph))
+            tests.setdefault(path, []).append(RuleTest(carried.rule, path, line, *test))
     suites = tuple(Suite(path, tuple(own), tuple(tests.get(path, ()))) for path, own in rules.items())
     return Suites(suites, tuple(findings))
 
@@ -124,15 +123,17 @@ class _Reader:
     costs: Mapping[str, int]
     faults: list[Fault]
 
-    def test(self, said: Mapping[str, object]) -> tuple[Timetable, tuple[Report, ...], CIGraph] | None:
-        """What the test says, what arrives and on which estate; None if it cannot be used."""
+    def test(
+        self, said: Mapping[str, object]
+    ) -> tuple[Timetable, tuple[Report, ...], CIGraph, tuple[Documented, ...]] | None:
+        """What the test says, what arrives, on which estate, and its known errors; None if it cannot be used."""
         try:
             timetable = Timetable.model_validate(said)
         except ValidationError as invalid:
             for loc, key, message in from_validation(invalid, known_fields, PATTERNS):
                 self.complain(loc, message, key=key)
             return None
-        return timetable, self.reports(timetable), self.graph(timetable)
+        return timetable, self.reports(timetable), self.graph(timetable), self.known_errors(timetable)
 
     def complain(self, loc: Loc, message: str, *, key: bool = False) -> None:
         """Say what is wrong at a place of the test."""
@@ -152,6 +153,14 @@ class _Reader:
             subject = self.subject(".".join(filter(None, ("topology", fault.subject))))
             self.faults.append(replace(fault, subject=subject))
         return graph
+
+    def known_errors(self, timetable: Timetable) -> tuple[Documented, ...]:
+        """The known errors that the test brings."""
+        entries = [
+            (_at(self.carried, self.index, "known_errors", number), said)
+            for number, said in enumerate(timetable.known_errors)
+        ]
+        return read_entries(entries, self.subject("known_errors"), self.faults)
 
     def reports(self, timetable: Timetable) -> tuple[Report, ...]:
         """The events as their source would send them, in order of time."""
@@ -176,5 +185,4 @@ def _times(arrival: Arrival, name: str) -> Iterator[tuple[int, str]]:
 
 def _payload(arrival: Arrival, name: str, time: int) -> bytes:
     said = arrival.model_dump(by_alias=True, exclude_none=True, exclude={"at", "every", "times"})
-    moment = _EPOCH + timedelta(milliseconds=time)
-    return msgspec.json.encode({**said, "id": name, "time": moment.isoformat()})
+    return msgspec.json.encode({**said, "id": name, "time": moment(time).isoformat()})

@@ -5,13 +5,30 @@ them happen. `tests_schema` describes them for editors; the schema of rule files
 """
 
 from collections.abc import Collection, Iterator
-from typing import Annotated, ClassVar, Final, Literal, Self
+from itertools import chain
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from opsbridge.documents.text import Loc
-from opsbridge.rules.language.fields import CONFIG, Duration, Grace, Moment, Severity, Slug, Words, whole
+from opsbridge.rules.language.fields import CONFIG, Duration, Grace, Moment, Name, Severity, Words, whole
+from opsbridge.testing.entries import (
+    ENTRIES,
+    LISTS,
+    AlertEntry,
+    ChangeEntry,
+    DroppedEntry,
+    Entry,
+    IncidentEntry,
+    NotificationEntry,
+    ProblemEntry,
+    RequestEntry,
+    ResponseEntry,
+    ShadowEntry,
+    WithheldEntry,
+)
+from opsbridge.testing.spoken import REFERENCES, Learned, Spoken
 
 DEFAULT_START: Final = 1_767_614_400_000
 """2026-01-05T12:00:00Z, a Monday: what `at: 0s` means if a test does not say."""
@@ -20,7 +37,6 @@ _EARLIEST: Final = 946_684_800_000
 _LATEST: Final = 4_102_444_800_000
 """2000-01-01 and 2100-01-01: no event of a test is outside, as none is that a source may send."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _Times = Annotated[int, *whole(1, 10_000)]
 
 
@@ -63,118 +79,6 @@ class Arrival(BaseModel):
         return self
 
 
-class Entry(BaseModel):
-    """A line of an expected list. It stands for something found that has all that it says."""
-
-    model_config = CONFIG
-
-    title: ClassVar[str]
-    """What the list is called."""
-
-    times: _Times = 1
-    """As if it were written so often."""
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.said():
-            raise PydanticCustomError("says_nothing", "says nothing: name at least one field")
-        return self
-
-    def said(self) -> dict[str, str | int]:
-        """What it asks for, by the names of the file."""
-        said: dict[str, str | int] = self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
-        return {name: value for name, value in said.items() if name != "times"}
-
-
-class AlertEntry(Entry):
-    """An alert that fires and is delivered."""
-
-    title = "alerts"
-
-    ci: str | None = None
-    """The CI that it is about."""
-    class_: str | None = Field(default=None, alias="class")
-    """Its class."""
-    severity: Severity | None = None
-    """Its severity, as rules left it."""
-    summary: str | None = None
-    """Its summary."""
-    fingerprint: str | None = None
-    """Its identity, where it is not just CI and class."""
-    rule: str | None = None
-    """The rule that raised or classified it."""
-
-
-class WithheldEntry(Entry):
-    """An alert that fires and is withheld now."""
-
-    title = "withheld"
-
-    ci: str | None = None
-    """The CI that it is about."""
-    class_: str | None = Field(default=None, alias="class")
-    """Its class."""
-    severity: Severity | None = None
-    """Its severity."""
-    fingerprint: str | None = None
-    """Its identity, where it is not just CI and class."""
-    by: str | None = None
-    """The rule that withholds it."""
-    kind: Literal["hold", "flapping", "maintenance", "inhibit"] | None = None
-    """The kind of that rule."""
-
-
-class DroppedEntry(Entry):
-    """An event that went no further than the rules, so far."""
-
-    title = "dropped"
-
-    event: str | None = None
-    """Its id."""
-    by: str | None = None
-    """The rule that decided so; `severity` of an event that is informational by its severity."""
-    as_: Literal["suppressed", "informational", "routed"] | None = Field(default=None, alias="as")
-    """What became of it."""
-    to: str | None = None
-    """The route that it was sent to."""
-
-
-class IncidentEntry(Entry):
-    """An incident that was told; one that became part of another is not listed."""
-
-    title = "incidents"
-
-    root: str | None = None
-    """The CI that is blamed."""
-    class_: str | None = Field(default=None, alias="class")
-    """The class of the root's alert."""
-    status: Literal["open", "resolved", "closed"] | None = None
-    """Its status."""
-    severity: Severity | None = None
-    """Its severity."""
-    alerts: Annotated[int, *whole(0, 1_000_000)] | None = None
-    """How many alerts it has."""
-    firing: Annotated[int, *whole(0, 1_000_000)] | None = None
-    """How many of them fire."""
-
-
-class ShadowEntry(Entry):
-    """What a rule in trial would have done, so far."""
-
-    title = "shadow"
-
-    rule: Slug | None = None
-    """The rule."""
-    would: Literal["drop", "keep", "route", "classify", "raise", "resolve", "withhold", "release"] | None = None
-    """What it would have done."""
-    ci: str | None = None
-    """The CI of the event that it was about."""
-    class_: str | None = Field(default=None, alias="class")
-    """The class of that event."""
-    event: str | None = None
-    """The id of that event."""
-
-
 class Expectation(BaseModel):
     """What is so at a time. Only the lists that are given are looked at; each is complete unless `contains`."""
 
@@ -194,6 +98,16 @@ class Expectation(BaseModel):
     """Incidents told so far that are not part of another."""
     shadow: list[ShadowEntry] | None = None
     """What rules in trial would have done so far."""
+    responses: list[ResponseEntry] | None = None
+    """Auto-responses so far, as they stand."""
+    changes: list[ChangeEntry] | None = None
+    """Requests for change so far, as they stand."""
+    requests: list[RequestEntry] | None = None
+    """Service requests so far, as they stand."""
+    notifications: list[NotificationEntry] | None = None
+    """Notifications so far."""
+    problems: list[ProblemEntry] | None = None
+    """Problems so far, as they stand."""
 
     @model_validator(mode="after")
     def _checks_something(self) -> Self:
@@ -211,13 +125,6 @@ class Expectation(BaseModel):
                 yield name, [entry for entry in entries for _ in range(entry.times)]
 
 
-ENTRIES: Final[dict[str, type[Entry]]] = {
-    entry.title: entry for entry in (AlertEntry, WithheldEntry, DroppedEntry, IncidentEntry, ShadowEntry)
-}
-LISTS: Final = tuple(ENTRIES)
-"""The lists that an expectation may give, in the order in which they are compared."""
-
-
 class Timetable(BaseModel):
     """One test of a rule: what happens, and what should follow of it with the rules of its file."""
 
@@ -233,6 +140,12 @@ class Timetable(BaseModel):
     """CIs and dependencies, as a topology file says them; without, every CI is unknown."""
     events: list[Arrival] = []
     """What happens; events of the same time in the order in which they are written."""
+    feedback: list[Spoken] = []
+    """What people and executors say; after the events of the same time."""
+    context: list[Learned] = []
+    """Change records that are learned; before the events of the same time."""
+    known_errors: list[dict[str, object]] = []
+    """Known errors, as their file says them."""
     expect: list[Expectation] = []
     """What should follow."""
 
@@ -247,12 +160,22 @@ class Timetable(BaseModel):
         if self.start < _EARLIEST:
             raise PydanticCustomError("too_early", "starts before 2000-01-01")
         ends = (event.at + (event.every or 0) * (event.times or 1) for event in self.events)
-        if self.start + max((*ends, *(each.at for each in self.expect)), default=0) > _LATEST:
+        others = (
+            (each.at for each in self.expect),
+            (each.at for each in self.feedback),
+            (each.at for each in self.context),
+        )
+        if self.start + max((*ends, *chain(*others)), default=0) > _LATEST:
             raise PydanticCustomError("too_late", "goes on after 2100-01-01")
         return self
 
 
-_MODELS: Final[dict[str, type[BaseModel]]] = {"events": Arrival, "expect": Expectation}
+_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "events": Arrival,
+    "feedback": Spoken,
+    "context": Learned,
+    "expect": Expectation,
+}
 
 
 def known_fields(loc: Loc) -> Collection[str]:
@@ -260,6 +183,8 @@ def known_fields(loc: Loc) -> Collection[str]:
     match loc:
         case ("expect", _, str(name), _) if name in ENTRIES:
             model: type[BaseModel] = ENTRIES[name]
+        case ("feedback", _, str(name)) if name in REFERENCES:
+            model = REFERENCES[name]
         case (str(name), _) if name in _MODELS:
             model = _MODELS[name]
         case _:

@@ -76,6 +76,11 @@ def _ci(entry: CIEntry) -> CI:
         entry.tier,
         service,
         entry.monitored,
+        entry.group,
+        entry.category,
+        entry.runbook,
+        tuple(entry.links),
+        entry.users,
     )
 
 

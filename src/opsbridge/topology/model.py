@@ -88,6 +88,12 @@ class CIEntry(BaseModel):
     type: str = ""
     name: str = ""
     owner: str = ""
+    group: str = ""
+    """Empty: its owner."""
+    category: str = ""
+    runbook: str = ""
+    links: list[str] = Field(default_factory=list)
+    users: Annotated[int, Field(ge=0)] = 0
     environment: str = ""
     site: str = ""
     tier: int | None = None

@@ -58,7 +58,13 @@ class Metrics:
             "maintenance_ends_timestamp_seconds", "End of a maintenance window that was announced.", "rule"
         )
         self._transitions = self._counter("alert_transitions", "Changes of alerts that correlation heard.", "change")
-        self._updates = self._counter("incident_updates", "Incident snapshots written.", "status")
+        self._updates = self._counter("incident_updates", "Incident snapshots written.", "status", "priority")
+        self._notified = self._counter("notifications", "Notifications written.", "reason")
+        self._responses = self._counter("response_updates", "Auto-response snapshots written.", "action", "status")
+        self._denied = self._counter("permits_denied", "Auto-responses that were not let act.", "reason")
+        self._problems = self._counter("problem_updates", "Problem snapshots written.", "status")
+        self._tickets = self._counter("ticket_updates", "Change and request snapshots written.", "entity", "status")
+        self._feedback = self._counter("feedback", "Records of feedback heard.", "kind", "result")
         self._without_incident = self._counter(
             "situations_without_incident", "New situations that rules made no incident.", "rule"
         )
@@ -145,10 +151,33 @@ class Metrics:
         """So many new alerts named a CI that the topology does not have."""
         self._unknown_ci.inc(alerts)
 
-    def incident_updates(self, by_status: Mapping[str, int]) -> None:
-        """Incident snapshots that were written, by status."""
-        for status, count in by_status.items():
-            self._updates.labels(status).inc(count)
+    def incident_update(self, status: str, priority: str) -> None:
+        """An incident snapshot was written."""
+        self._updates.labels(status, priority).inc()
+
+    def notified(self, reason: str) -> None:
+        """Somebody was told to look at something."""
+        self._notified.labels(reason).inc()
+
+    def response_update(self, action: str, status: str) -> None:
+        """A snapshot of an auto-response was written; rules name the actions."""
+        self._responses.labels(action, status).inc()
+
+    def denied(self, reason: str) -> None:
+        """Coordination did not let an auto-response act."""
+        self._denied.labels(reason).inc()
+
+    def problem_update(self, status: str) -> None:
+        """A problem snapshot was written."""
+        self._problems.labels(status).inc()
+
+    def ticket_update(self, entity: str, status: str) -> None:
+        """A snapshot of one of `changes` or `requests` was written."""
+        self._tickets.labels(entity, status).inc()
+
+    def feedback(self, kind: str, result: str) -> None:
+        """Feedback was heard, or buried; the kind is empty where it cannot be read."""
+        self._feedback.labels(kind, result).inc()
 
     def without_incident(self, rule: str) -> None:
         """A rule made a new situation no incident."""

@@ -22,6 +22,8 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     ci: str
     now_ms: int
     limits: BlastRadius
+    undo: bool = False
+    """It rolls back what was done: not limited, only stopped with all else."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

@@ -27,7 +27,7 @@ WORTH_TELLING: Final = 0.25
 
 
 TermName = Literal[
-    "alone", "unreported", "hidden", "cause", "symptomatic", "vague", "misfit", "repeated",
+    "alone", "unreported", "hidden", "cause", "symptomatic", "vague", "changed", "misfit", "repeated",
     "edge", "nature", "joined", "time",
 ]  # fmt: skip
 """The parts of a price, then those of a link's cost; docs/explain.md says what they mean."""
@@ -157,6 +157,9 @@ def _price_terms(scene: Scene, found: Candidate, *, lone: bool) -> list[Term]:
         Term("alone", weights.alone / NAT, f"a CI fails by itself in one of {_one_in(weights.alone)} windows"),
         own,
     ]
+    if relief := evidence.relief(node):
+        words = f"it was changed shortly before: one change in {_one_in(weights.alone - relief)} breaks its CI"
+        terms.append(Term("changed", -relief / NAT, words))
     if rest and lone:
         terms.append(Term("repeated", rest / NAT, f"fired {evidence.alerting[node].occurrence} times: no surprise"))
     elif node not in evidence.alerting:
@@ -165,8 +168,9 @@ def _price_terms(scene: Scene, found: Candidate, *, lone: bool) -> list[Term]:
 
 
 def _rest(scene: Scene, found: Candidate, own: Term) -> int:
-    """What the price is besides that a CI fails and that it said what it said."""
-    return found.price - scene.trial.weights.alone - round(own.nats * NAT)
+    """What the price is besides that a CI fails, that it was changed, and that it said what it said."""
+    evidence = scene.trial
+    return found.price - evidence.weights.alone - round(own.nats * NAT) + evidence.relief(found.node)
 
 
 def _own_term(scene: Scene, node: Node) -> Term:
@@ -209,6 +213,10 @@ def _difference(scene: Scene, root: Candidate, other: Candidate, cis: int) -> st
         (sum(other.links[node] - root.links[node] for node in both), _farther(scene, root, other)),
         (round((others_own.nats - own.nats) * NAT), others_own.words),
         (_rest(scene, other, others_own) - _rest(scene, root, own), spread_in_words(evidence, other.node)),
+        (
+            evidence.relief(root.node) - evidence.relief(other.node),
+            f"{evidence.name(root.node)} was changed shortly before",
+        ),
     ]
     telling = sorted([reason for reason in reasons if reason[0] > 0], key=lambda reason: -reason[0])
     if not telling:

@@ -1,7 +1,8 @@
 """May the opening of an alert be told now, and if not, until when? Asked for alerts that have gates.
 
-Hold, flapping and maintenance answer by event time only, from the alert's `GateState`; what follows from the answer is
-for withholding.py to do. Reminders of maintenance windows that end soon, for level.py to tell, are planned here.
+Hold, flapping and maintenance answer by event time only, from the alert's `GateState` and, where windows are those of
+change records, from what the context knows of its CI; what follows from the answer is for withholding.py to do.
+Reminders of maintenance windows that end soon, for level.py to tell, are planned here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +10,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from opsbridge.core.calendar import FOREVER
+from opsbridge.core.context import Context
 from opsbridge.core.decisions import Reminder
 from opsbridge.core.event import Mark
 from opsbridge.core.first_level.gate_state import GateState, Release
@@ -21,9 +23,11 @@ _STEPS_LIMIT: Final = 64
 class Gates:
     """The gates of a rule book, by rule id; those that an alert names and that are gone let go."""
 
-    __slots__ = ("_ends", "_gates")
+    __slots__ = ("_context", "_ends", "_gates")
 
-    def __init__(self, gates: Mapping[str, Gate]) -> None:
+    def __init__(self, gates: Mapping[str, Gate], context: Context | None = None) -> None:
+        """`context` knows the windows of change records; without it, there are none."""
+        self._context = context
         self._gates = gates
         self._ends: dict[str, tuple[int, int]] = {}
         """The window of each maintenance that was asked for last, from where it is known: a storm asks for one."""
@@ -40,8 +44,13 @@ class Gates:
         found = (self._gates.get(rule) for rule in gated.gates)
         return tuple(gate for gate in found if isinstance(gate, Flapping))
 
-    def ask(self, gated: GateState, began: int) -> Release:
-        """When the opening of a firing that began then may be told.
+    def follows_changes(self, gated: GateState) -> bool:
+        """Whether change records can withhold the alert, or let it go."""
+        found = (self._gates.get(rule) for rule in gated.gates)
+        return any(isinstance(gate, Maintenance) and gate.changes and not gate.shadow for gate in found)
+
+    def ask(self, gated: GateState, ci: str, began: int) -> Release:
+        """When the opening of a firing of that CI's that began then may be told.
 
         What one gate lets go, another may withhold: an alert that is held may come to count in a maintenance window.
         """
@@ -49,7 +58,7 @@ class Gates:
         at, opened, last = max(began, gated.asked), began, None
         for _ in range(_STEPS_LIMIT):
             until, gate = max(
-                ((self._until(gate, gated, began, at), gate) for gate in gates), default=(at, None), key=_time
+                ((self._until(gate, gated, ci, began, at), gate) for gate in gates), default=(at, None), key=_time
             )
             if gate is None or until <= at:
                 break
@@ -60,24 +69,28 @@ class Gates:
                 break
         return Release(at, opened, last)
 
-    def resume(self, gated: GateState, began: int, complete: int) -> None:
-        """After a restart: a gate that lets go earlier than it did before has changed, or is gone, just now.
+    def resume(self, gated: GateState, ci: str, began: int, complete: int) -> None:
+        """After a restart, or news of changes: a gate that lets go earlier than before changed, or went, just now.
 
         Others are asked from now on, so that a window that was moved goes on.
         """
-        if self.ask(gated, began).until < gated.due and gated.due > complete:
+        if self.ask(gated, ci, began).until < gated.due and gated.due > complete:
             gated.asked = max(complete, began)
-            gated.due = self.ask(gated, began).until
+            gated.due = self.ask(gated, ci, began).until
 
-    def trials(self, gated: GateState, began: int) -> list[str]:
+    def trials(self, gated: GateState, ci: str, began: int) -> list[str]:
         """The rules in trial that would withhold the opening of a firing that begins now."""
         found = (self._gates.get(rule) for rule in gated.gates)
-        return [gate.rule for gate in found if gate and gate.shadow and self._until(gate, gated, began, began) > began]
+        tried = [gate for gate in found if gate is not None and gate.shadow]
+        return [gate.rule for gate in tried if self._until(gate, gated, ci, began, began) > began]
 
-    def _until(self, gate: Gate, gated: GateState, began: int, at: int) -> int:
+    def _until(self, gate: Gate, gated: GateState, ci: str, began: int, at: int) -> int:
         match gate:
             case Hold():
                 return began + gate.for_ms
+            case Maintenance(changes=True):
+                end = None if self._context is None else self._context.window(ci, at)
+                return at if end is None else end
             case Maintenance():
                 return self._window_end(gate, at)
             case Flapping():
@@ -107,7 +120,10 @@ def _time(answer: tuple[int, Gate | None]) -> int:
 
 
 class Reminders:
-    """Tells of each maintenance window that operators want to be reminded of, once, a while before it ends."""
+    """Tells of each maintenance window that operators want to be reminded of, once, a while before it ends.
+
+    Not of those of change records: these are reminded of where they are planned.
+    """
 
     __slots__ = ("_plan", "_rules", "begun")
 
@@ -115,7 +131,10 @@ class Reminders:
         self._rules = {
             gate.rule: gate
             for gate in gates.values()
-            if isinstance(gate, Maintenance) and gate.remind_ms and not gate.shadow and owns(gate.rule)
+            if isinstance(gate, Maintenance)
+            and gate.remind_ms
+            and not (gate.changes or gate.shadow)
+            and owns(gate.rule)
         }
         self._plan: list[tuple[int, str, int]] = []
         """When, of which rule, and the end to be told of."""

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.calendar import FOREVER
+from opsbridge.core.context import Context
 from opsbridge.core.decisions import Discrepancy, Expired, Outcome, Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Alert, decode, encode, fingerprint_of, key_of, transition
@@ -57,7 +58,7 @@ class FirstLevel:
     """The alerts of one partition.
 
     `accept` judges events that rules derive; `owns` says whether what hashes by a text (a CI, a group, a rule's id) is
-    kept in this partition.
+    kept in this partition. `context` has the windows of change records; what it learns counts from the next step on.
     """
 
     __slots__ = (
@@ -83,12 +84,13 @@ class FirstLevel:
         *,
         accept: Callable[[Event], Event | Withheld] = _as_it_is,
         owns: Callable[[str], bool] = _everything,
+        context: Context | None = None,
     ) -> None:
         self.now = 0
         self._book = book
         self._inhibitions = book.inhibitions
         self._owns = owns
-        self._withholding = Withholding(book)
+        self._withholding = Withholding(book, context)
         self._derivations = Derivations(book, accept, owns)
         self._reminders = Reminders(book.gates, owns)
         self._alerts: dict[str, Alert] = {}
@@ -114,6 +116,8 @@ class FirstLevel:
         """
         alerts, dirty = self._alerts, self._dirty
         heard = Heard([], [], [], [])
+        if self._withholding.outdated():
+            self._learned(heard)
         answer, transitions, find = heard.outcomes.append, heard.transitions, alerts.get
         duplicate, renew = Outcome.DUPLICATE, RENEW_AFTER_MS
         place, now = position - 1, self.now
@@ -241,6 +245,8 @@ class FirstLevel:
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
+        if self._withholding.outdated():
+            return self.now or None
         return (max(self._next, self.now) or None) if self._next < FOREVER else None
 
     def expire(self, now: int) -> Heard:
@@ -251,6 +257,8 @@ class FirstLevel:
         """
         heard = Heard([], [], [], [])
         now = max(self.now, now)
+        if self._withholding.outdated():
+            self._learned(heard)
         if self._next <= now:
             self._pass(now, self._place, heard)
         self.now = now
@@ -272,6 +280,11 @@ class FirstLevel:
             heard.news.extend(reminders)
             self._reminded = self._reminded or bool(reminders)
             self._next = self._soonest()
+
+    def _learned(self, heard: Heard) -> None:
+        """Change records have come or gone; what they no longer withhold is looked at when time goes on."""
+        self._dirty.update(dict.fromkeys(self._withholding.learned(self._alerts, self.now, heard)))
+        self._next = self._soonest()
 
     def _soonest(self) -> int:
         forgets = self._deadlines[0][0] if self._deadlines else FOREVER

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Literal
 
 from opsbridge.core.calendar import FOREVER
+from opsbridge.core.context import Context
 from opsbridge.core.decisions import ChangeOf, Outcome, Shadowed, Suppressed, Transition
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Alert, Heard, transition
@@ -23,15 +24,19 @@ from opsbridge.core.rulebook import Rulebook
 class Withholding:
     """The gates of one partition, and when its withheld alerts are looked at next."""
 
-    __slots__ = ("_gates", "_inhibitions", "_planned", "_reviews", "now")
+    __slots__ = ("_by_changes", "_context", "_gates", "_inhibitions", "_planned", "_reviews", "_version", "now")
 
-    def __init__(self, book: Rulebook) -> None:
+    def __init__(self, book: Rulebook, context: Context | None = None) -> None:
         self.now = 0
-        self._gates = Gates(book.gates)
+        self._context = context
+        self._version = 0  # of the context that the gates were asked with
+        self._gates = Gates(book.gates, context)
         self._inhibitions = book.inhibitions
         self._reviews: list[tuple[int, str]] = []
         self._planned: dict[str, int] = {}
         """When a withheld alert is looked at next; reviews at other times are no longer meant."""
+        self._by_changes: dict[str, None] = {}
+        """The withheld alerts that change records may withhold or let go."""
 
     def gated(self, alert: Alert, event: Event) -> GateState | None:
         """What is remembered for the alert's gates, those of its newest firing report; None if it has none."""
@@ -68,7 +73,7 @@ class Withholding:
         if not gated.rule:
             gated.settle(now - LATENESS_MS, self._gates.flaps(gated))
             run = gated.firing() if event.firing and alert.fired <= alert.cleared else None
-            if run is None or (release := self._gates.ask(gated, run[0])).gate is None:
+            if run is None or (release := self._gates.ask(gated, alert.ci, run[0])).gate is None:
                 return None
             alert.count = 0 if alert.fired != NEVER else alert.count
             outcome = _take_in(alert, gated, event)
@@ -103,13 +108,40 @@ class Withholding:
                     seen.append(fingerprint)
         return seen
 
+    def outdated(self) -> bool:
+        """Whether change records have come or gone that may have to do with what is withheld."""
+        return bool(self._by_changes) and self._context is not None and self._version != self._context.version
+
+    def learned(self, alerts: Mapping[str, Alert], now: int, heard: Heard) -> list[str]:
+        """Ask the gates again because of news of changes; which alerts were asked for.
+
+        A window that is withdrawn, or was to end later, lets go at once. Of one that is now known to end at another
+        time to come it is told until when.
+        """
+        if self._context is None:
+            return []
+        self._version, self.now = self._context.version, now
+        asked = list(self._by_changes)
+        for fingerprint in asked:
+            alert = alerts[fingerprint]
+            gated = alert.gated
+            if gated is None or (run := gated.firing()) is None:
+                continue
+            before = gated.due
+            self.resume(fingerprint, alert, now)
+            release = self._gates.ask(gated, alert.ci, run[0])
+            if release.gate is not None and release.until != before:
+                gated.withhold(release)
+                heard.news.append(self._suppressed("withheld", fingerprint, alert, gated, gated.events))
+        return asked
+
     def resume(self, fingerprint: str, alert: Alert, now: int) -> None:
-        """After a restart or reload: go on with an alert that is withheld."""
+        """After a restart or reload, or news of changes: go on with an alert that is withheld."""
         gated = alert.gated
         if gated is None or not gated.rule or (run := gated.firing()) is None:
             return
-        self._gates.resume(gated, run[0], now - LATENESS_MS)
-        gate = self._gates.ask(gated, run[0]).gate
+        self._gates.resume(gated, alert.ci, run[0], now - LATENESS_MS)
+        gate = self._gates.ask(gated, alert.ci, run[0]).gate
         self._plan(fingerprint, gated, now if gate is None or gate.rule != gated.rule else FOREVER)
 
     def remembers(self, alert: Alert) -> int:
@@ -134,7 +166,7 @@ class Withholding:
         flaps = self._gates.flaps(gated)
         while gated.rule and (run := gated.firing()) is not None:
             alert.opened, alert.event = run
-            release = self._gates.ask(gated, run[0])
+            release = self._gates.ask(gated, alert.ci, run[0])
             if gated.withhold(release):
                 heard.news.append(self._suppressed("withheld", fingerprint, alert, gated, gated.events))
             if gated.ready(min(complete, release.until)):
@@ -173,7 +205,7 @@ class Withholding:
             return
         gated.events, gated.asked = later, NEVER
         alert.count = len(gated.log)
-        self._withhold(fingerprint, alert, gated, run, self._gates.ask(gated, run[0]), heard)
+        self._withhold(fingerprint, alert, gated, run, self._gates.ask(gated, alert.ci, run[0]), heard)
 
     def _told_later(self, change: ChangeOf, fingerprint: str, alert: Alert, gated: GateState, time: int) -> Transition:
         return transition(change, fingerprint, alert, gated.details, time, self.now, self._inhibitions)
@@ -205,14 +237,19 @@ class Withholding:
     def _tried(self, fingerprint: str, alert: Alert, gated: GateState, began: int, heard: Heard) -> None:
         heard.news.extend(
             Shadowed(rule, "withhold", alert.ci, alert.class_, alert.event, fingerprint, began)
-            for rule in self._gates.trials(gated, began)
+            for rule in self._gates.trials(gated, alert.ci, began)
         )
 
     def _plan(self, fingerprint: str, gated: GateState, earliest: int = FOREVER) -> None:
         """Look at the alert again when its next resolution is complete, its gates let go, or that time comes."""
         if not gated.rule:
             self._planned.pop(fingerprint, None)
+            self._by_changes.pop(fingerprint, None)
             return
+        if self._gates.follows_changes(gated):
+            self._by_changes[fingerprint] = None
+        else:
+            self._by_changes.pop(fingerprint, None)
         over = gated.resolved()
         at = min(earliest, (gated.due if over is None else min(over, gated.due)) + LATENESS_MS)
         planned = self._planned.get(fingerprint, FOREVER)

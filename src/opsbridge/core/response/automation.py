@@ -2,64 +2,215 @@
 
 Each has a life-cycle (TRANSITIONS): permission, request, result, verification by events, next attempt, rollback,
 escalation. The stage (selection.py) hands over situations, feedback and answers of coordination, and asks whether an
-incident is to wait, and which attempts it has to carry. Nothing is executed here.
+incident is to wait, and which attempts it has to carry. It lets time come (`expire`) before it hands anything over.
+Nothing is executed here; what follows from each thing that happens is in loop.py.
 """
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Final
+
+import msgspec
+from msgspec.structs import astuple
 
 from opsbridge.core.case import Case
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted
 from opsbridge.core.feedback import Approve, Reject, Result, Started
-from opsbridge.core.records import Attempt, Notification, Response, ResponseStatus
-from opsbridge.core.rulebook import AutoResponse
+from opsbridge.core.records import Attempt, Notification, Response
+from opsbridge.core.response import loop
+from opsbridge.core.response.loop_state import TRANSITIONS as TRANSITIONS
+from opsbridge.core.response.loop_state import LoopState, carried, response_id, snapshot
+from opsbridge.core.rulebook import AutoResponse, Respond
 from opsbridge.core.state import Change
 
-TRANSITIONS: Final[dict[ResponseStatus, tuple[ResponseStatus, ...]]] = {}
-
 Told = Response | Notification | Asked | Done
+
+_KEY: Final = b"a:"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(LoopState).decode
 
 
 class Automation:
     """The auto-responses of one partition."""
 
-    def wanted(self, case: Case, rules: Iterable[AutoResponse]) -> list[Told]:
-        """A situation has news, and these rules match it: begin those that are new; see whether others are proven,
-        or not needed any more."""
-        raise NotImplementedError
+    __slots__ = ("_deadlines", "_dirty", "_of", "_respond", "_responses", "now")
 
-    def heard(self, said: Approve | Reject | Started | Result, case: Case | None) -> tuple[list[Told], str]:
-        """What follows from feedback, and why it changed nothing (empty: it did). `case`: the situation's newest."""
-        raise NotImplementedError
+    def __init__(self, respond: Respond) -> None:
+        """`respond`: the rules as they are now; what a response requires is asked of them again before it acts."""
+        self.now = 0
+        """The stage moves it on, by `expire(now)` or by itself, before it hands anything over."""
+        self._respond = respond
+        self._responses: dict[str, LoopState] = {}
+        self._of: dict[str, list[str]] = {}  # situation -> its responses
+        self._deadlines: list[tuple[int, str]] = []
+        self._dirty: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def wanted(self, case: Case, rules: Iterable[AutoResponse]) -> list[Told]:
+        """A situation has news, and these rules match it: begin those that are new, each once for a rule, situation
+        and reopening; see whether others are proven, or not needed any more."""
+        situation = case.situation
+        told: list[Told] = []
+        for state in self._of_situation(situation.id):
+            was = _seen(state)
+            told += self._told(state, was, loop.follow(state, situation, self.now))
+        for rule in rules if situation.status == "open" else ():
+            if response_id(situation.id, rule.rule, situation.reopened) in self._responses:
+                continue
+            state, asides = loop.begin(rule, case, self.now)
+            state.place = len(self._of.get(situation.id, ()))
+            self._take(state)
+            told += self._told(state, None, asides)
+        return told
+
+    def heard(self, said: Approve | Reject | Started | Result, case: Case | None = None) -> tuple[list[Told], str]:  # noqa: ARG002
+        """What follows from feedback, and why it changed nothing (empty: it did). `case`: the situation's newest.
+
+        A result that is late is recorded: it is told, and there is a reason.
+        """
+        state = self._responses.get(said.response)
+        if state is None:
+            return [], f"there is no response {said.response}, or it was over long ago"
+        was = _seen(state)
+        asides: list[loop.Aside] = []
+        match said:
+            case Approve() | Reject():
+                asides, reason = loop.decided(state, said, self.now)
+            case Started():
+                reason = loop.started(state, said)
+            case Result():
+                asides, reason = loop.result(state, said, self.now)
+        return self._told(state, was, asides), reason
 
     def answered(self, answer: Granted | Denied, case: Case | None) -> list[Told]:
-        """What follows from an answer of coordination."""
-        raise NotImplementedError
+        """What follows from an answer of coordination. A permit that nobody needs any more is given back."""
+        state = self._responses.get(answer.response)
+        if state is None:
+            return [Done(answer.permit, self.now)] if isinstance(answer, Granted) else []
+        was = _seen(state)
+        refusal = self._refusal(state, case) if isinstance(answer, Granted) else ""
+        return self._told(state, was, loop.answered(state, answer, refusal, self.now))
+
+    def _refusal(self, state: LoopState, case: Case | None) -> str:
+        """Why what the response requires does not hold now; empty: it does, or it requires nothing."""
+        requires = state.plan.requires
+        if not requires:
+            return ""
+        if case is not None:
+            for rule in self._respond(case).further:
+                if isinstance(rule, AutoResponse) and rule.rule == state.plan.rule:
+                    if rule.requires is None or rule.requires(case):
+                        return ""
+                    return f"what it requires does not hold any more: {requires}"
+        return f"its rule does not ask for it any more, so nobody can tell whether this holds: {requires}"
 
     def knows(self, response: str) -> bool:
         """Whether there is such a response."""
-        raise NotImplementedError
+        return response in self._responses
 
     def holding(self, situation: str) -> str:
-        """The rule whose auto-response keeps the incident back for now, or for good as it was effective; else empty."""
-        raise NotImplementedError
+        """The rule whose auto-response keeps the incident back for now, or for good as it was effective; else empty.
+
+        One that was not needed, because the situation cleared by itself, keeps it back as well. Should the situation
+        begin again after that, people are told; and so they are when any that kept it back has failed.
+        """
+        rules: list[str] = []
+        for state in self._of_situation(situation):
+            if not state.plan.before_incident or state.recurred:
+                continue
+            match state.status:
+                case "escalated" | "refused":
+                    return ""
+                case "cancelled" if not (state.cleared or state.heir):
+                    continue
+            rules.append(state.plan.rule)
+        return next(iter(rules), "")
 
     def attempts(self, situation: str) -> tuple[Attempt, ...]:
         """What has been tried for a situation, for its incident."""
-        raise NotImplementedError
+        return tuple(map(carried, self._of_situation(situation)))
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
-        raise NotImplementedError
+        while self._deadlines and not self._meant(*self._deadlines[0]):
+            heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def _meant(self, at: int, response: str) -> bool:
+        state = self._responses.get(response)
+        return state is not None and state.until == at
 
     def expire(self, now: int) -> tuple[list[Told], list[str]]:
-        """What follows as it is so late, and the situations whose responses have changed."""
-        raise NotImplementedError
+        """What follows as it is so late, and the situations whose responses have changed.
+
+        Everything happens at its own time, so that it is the same however far time moves at once.
+        """
+        told: list[Told] = []
+        changed: dict[str, None] = {}
+        while (due := self.due()) is not None and due <= now:
+            _, response = heappop(self._deadlines)
+            self.now = max(self.now, due)
+            state = self._responses[response]
+            if state.final:
+                self._forget(state)
+                continue
+            was = _seen(state)
+            told += self._told(state, was, loop.elapsed(state, self.now))
+            changed[state.situation] = None
+        self.now = max(self.now, now)
+        return told, list(changed)
+
+    # what is kept
+
+    def _of_situation(self, situation: str) -> list[LoopState]:
+        return [self._responses[response] for response in self._of.get(situation, ())]
+
+    def _told(self, state: LoopState, was: tuple[object, ...] | None, asides: list[loop.Aside]) -> list[Told]:
+        """The response if anything shows, and what is told beside it."""
+        if was is not None and was == _seen(state):
+            return [*asides]
+        self._dirty[state.id] = None
+        if state.until is not None:
+            heappush(self._deadlines, (state.until, state.id))
+        if was is not None and was[0] == snapshot(state):
+            return [*asides]
+        state.version, state.updated = state.version + 1, self.now
+        return [snapshot(state), *asides]
+
+    def _take(self, state: LoopState) -> None:
+        self._responses[state.id] = state
+        self._of.setdefault(state.situation, []).append(state.id)
+
+    def _forget(self, state: LoopState) -> None:
+        del self._responses[state.id]
+        self._dirty[state.id] = None
+        of = self._of[state.situation]
+        of.remove(state.id)
+        if not of:
+            del self._of[state.situation]
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call; keys begin with `a:`."""
-        raise NotImplementedError
+        changed: list[Change] = []
+        for response in self._dirty:
+            state = self._responses.get(response)
+            changed.append((_KEY + response.encode(), None if state is None else _encode(state)))
+        self._dirty.clear()
+        return changed
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take the state back."""
-        raise NotImplementedError
+        """Take the state back; for a new instance. Entries of others are passed over."""
+        states = [_decode(value) for key, value in entries if key.startswith(_KEY)]
+        for state in sorted(states, key=lambda state: (state.opened, state.place)):
+            self._take(state)
+            self.now = max(self.now, state.updated)
+            if state.until is not None:
+                heappush(self._deadlines, (state.until, state.id))
+
+
+def _seen(state: LoopState) -> tuple[object, ...]:
+    """What people see of it, and all the rest."""
+    return snapshot(state), astuple(state)

@@ -1,268 +1,412 @@
-"""Response: decides what a situation's news mean for people, an incident or nothing, and keeps its life-cycle.
+"""Response: decides what a situation's news mean for people and machines, and keeps the life-cycle of its incident.
 
-Hears the situation updates of one partition, in order; answers with incident snapshots and the members that moved. An
-update that was heard before is recognised by version, part and content and answered with nothing.
+Hears the situation updates of one partition in order, what people and executors say, and what coordination answers;
+tells incidents, the members that moved, tickets, notifications and auto-responses, and what coordination and second
+level have to know. What was heard before is recognised and answered with nothing. Rules say whether a situation is an
+incident (judging.py); while it is none, what moves is kept back (backlog.py): should it become one, all of it is told.
+An incident that has been told goes on being told to its end, whatever rules say then.
 
-While rules say that a situation is no incident, what moves is kept back (backlog.py): should it become one, all of it
-is told. An incident that has been told goes on being told to its end, whatever rules say then.
+Time is event time: the newest `told_ms` heard, or that `expire` was called with. What people say counts from then on.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from hashlib import blake2b
-from heapq import heappop, heappush
 from typing import Final
 
 import msgspec
 
 from opsbridge.core.case import Case
+from opsbridge.core.coordination.news import Answer, BelongsTo, News
 from opsbridge.core.decisions import Moved, Situation, SituationUpdate
-from opsbridge.core.event import SEVERITIES
-from opsbridge.core.graph import CIGraph, unknown_ci
-from opsbridge.core.records import Incident, IncidentMembers, Unanswered
-from opsbridge.core.response.backlog import Backlog
-from opsbridge.core.rulebook import EMPTY, Answer, Rulebook
+from opsbridge.core.feedback import (
+    Approve,
+    CloseRecord,
+    Feedback,
+    Reject,
+    Result,
+    ResumeAutomation,
+    Started,
+    StopAutomation,
+)
+from opsbridge.core.graph import CIGraph
+from opsbridge.core.records import (
+    ChangeRequest,
+    Incident,
+    IncidentMembers,
+    Notification,
+    Response,
+    ResponseStatus,
+    ServiceRequest,
+    Unanswered,
+)
+from opsbridge.core.response.automation import Automation, Told
+from opsbridge.core.response.escalation import next_step
+from opsbridge.core.response.following import follow, noticed, stepped
+from opsbridge.core.response.hearing import Spoken, entry_of, hear, is_new
+from opsbridge.core.response.ids import incident_id, situation_of_incident
+from opsbridge.core.response.incident import IncidentState, record
+from opsbridge.core.response.judging import Judge, Judgement
+from opsbridge.core.response.lifecycle import ENDED
+from opsbridge.core.response.memory import Memory
+from opsbridge.core.response.notices import wished
+from opsbridge.core.response.openings import ended, opened
+from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.response.tickets import Tickets
+from opsbridge.core.rulebook import EMPTY, Notify, Rulebook, Ticket
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.reporting import slices
 from opsbridge.core.state import Change
 
-FORGET_AFTER_MS: Final = 3_600_000
-"""How long an ended incident is remembered, so that news of it that come twice are recognised."""
-
-
-class IncidentState(msgspec.Struct, array_like=True, gc=False):
-    """What is saved of one incident. The order of the fields is the format of the changelog."""
-
-    situation_version: int
-    part: int
-    digest: str
-    version: int
-    """0: nobody has been told of it."""
-    ended: int | None = None
-    rule: str = ""
-    """The rule that decided; empty: none did."""
-
-
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(IncidentState).decode
-_decode_moved = msgspec.json.Decoder(Moved).decode
 
-_SLICE: Final = b"\x1f"
-"""In the key of an entry, between a situation and the number of a slice of what is kept back of it."""
+_IN_HISTORY: Final[frozenset[ResponseStatus]] = frozenset(
+    {"awaiting_approval", "requested", "rolling_back", "effective", "escalated", "refused", "cancelled"}
+)
+"""What an incident's history has of its auto-responses."""
 
-_ENDED: Final = ("closed", "merged")
-
-Decision = Incident | IncidentMembers | Unanswered
+Decision = (
+    Incident | IncidentMembers | Unanswered | ChangeRequest | ServiceRequest | Response | Notification | Regroup | News
+)
 
 
 class ResponseSelection:
-    """The incidents of one partition."""
+    """The incidents of one partition, and what is done about them."""
 
-    __slots__ = ("_backlogs", "_deadlines", "_dirty", "_graph", "_incidents", "_respond", "now")
+    __slots__ = ("_automation", "_judge", "_memory", "_policy", "_tickets", "now")
 
-    def __init__(self, book: Rulebook = EMPTY, graph: CIGraph | None = None) -> None:
+    def __init__(
+        self,
+        book: Rulebook = EMPTY,
+        graph: CIGraph | None = None,
+        policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - frozen
+    ) -> None:
         self.now = 0
-        self._respond = book.respond
-        self._graph = CIGraph([], []) if graph is None else graph
-        self._backlogs: dict[str, Backlog] = {}  # of situations of which nobody has been told
-        self._incidents: dict[str, IncidentState] = {}
-        self._dirty: dict[str, None] = {}
-        self._deadlines: list[tuple[int, str]] = []
+        self._policy = policy
+        self._judge = Judge(book, graph)
+        self._automation = Automation(book.respond)
+        self._memory = Memory(policy.forget_after_ms)
+        self._tickets = Tickets(policy.forget_after_ms)
 
     def __len__(self) -> int:
-        return len(self._incidents)
+        return len(self._memory.incidents)
+
+    # what is heard
 
     def advance(self, updates: Iterable[SituationUpdate]) -> list[Decision]:
-        """The snapshots and member lists that follow from these updates, in order."""
+        """What follows from these updates, in order."""
         decisions: list[Decision] = []
         for update in updates:
-            situation = update.situation
-            if situation.updated_ms > self.now:
-                self.expire(situation.updated_ms)
-            state = self._incidents.get(situation.id)
+            if update.told_ms > self.now:
+                decisions += self.expire(update.told_ms)
+            name = update.situation.id
+            state = self._memory.incidents.get(name)
             digest = blake2b(_encode(update), digest_size=8).hexdigest()
-            place = (situation.version, update.part)
+            place = (update.situation.version, update.part)
             if state is not None and (
                 place < (state.situation_version, state.part)
                 or (place == (state.situation_version, state.part) and digest == state.digest)
             ):
                 continue
             if state is None:
-                state = self._incidents[situation.id] = IncidentState(0, 0, "", 0)
-            decisions += self._answer(update, state)
-            state.situation_version, state.part, state.digest = situation.version, update.part, digest
-            self._dirty[situation.id] = None
-            if update.part == update.parts and situation.status in _ENDED:
-                state.ended = self.now
-                heappush(self._deadlines, (self.now + FORGET_AFTER_MS, situation.id))
+                state = self._memory.incidents[name] = IncidentState()
+            decisions += self._hear(update, state)
+            state.digest = digest
+            self._memory.changed(name, self.now)
+            if (due := self.due()) is not None and due <= self.now:  # overdue, by the priority that it has now
+                decisions += self.expire(self.now)
         return decisions
 
-    def _answer(self, update: SituationUpdate, state: IncidentState) -> list[Decision]:
+    def heard(self, said: Feedback) -> list[Decision] | str:
+        """What follows from what somebody says; or why nobody here knows what it is about."""
+        told = self._heard(said)
+        return told if isinstance(told, str) else told + self.expire(self.now)
+
+    def _heard(self, said: Feedback) -> list[Decision] | str:
+        match said:
+            case StopAutomation() | ResumeAutomation():
+                return "it is about all automation, which coordination sees to"
+            case CloseRecord():
+                return self._closed(said)
+            case Approve() | Reject() | Started() | Result():
+                return self._heard_of_response(said)
+            case _:
+                return self._heard_of_incident(said)
+
+    def _heard_of_incident(self, said: Spoken) -> list[Decision] | str:
+        situation = situation_of_incident(said.incident)
+        state = self._memory.incidents.get(situation)
+        if state is None or state.priority is None:
+            return f"nobody has been told of an incident {said.incident}"
+        if not is_new(state, said):
+            return []
+        before = state.status
+        entry, regroup = hear(state, situation, said, self.now)
+        state.enter(entry, self._policy.history)
+        notices = [] if state.status == before else noticed(state, self.now)
+        return [*self._again(situation, state), *notices, *([] if regroup is None else [regroup])]
+
+    def _closed(self, said: CloseRecord) -> list[Decision] | str:
+        told = self._tickets.closed(said, self.now)
+        state = self._memory.incidents.get(said.situation)
+        if isinstance(told, str) or state is None or not is_new(state, said):
+            return told if isinstance(told, str) else [*told]
+        state.enter(entry_of(said, "close_record", said.record), self._policy.history)
+        return [*told, *self._told_again(said.situation)]
+
+    def _heard_of_response(self, said: Approve | Reject | Started | Result) -> list[Decision] | str:
+        if not self._automation.knows(said.response):
+            return f"there is no response {said.response}"
+        state = self._memory.incidents.get(said.situation)
+        if state is not None and not is_new(state, said):
+            return []
+        told, refused = self._automation.heard(said, self._case(said.situation))
+        if state is not None:
+            detail = said.response + (f" {said.outcome}" if isinstance(said, Result) else "")
+            what = str(type(said).__struct_config__.tag)
+            state.enter(entry_of(said, what, detail, refused), self._policy.history)
+        return [*self._acted(told), *self._told_again(said.situation)]
+
+    def answered(self, answer: Answer) -> list[Decision]:
+        """What follows from an answer of coordination."""
+        return self._answered(answer) + self.expire(self.now)
+
+    def _answered(self, answer: Answer) -> list[Decision]:
+        state = self._memory.incidents.get(answer.situation)
+        if isinstance(answer, BelongsTo):
+            if state is None or state.problem == answer.problem:
+                return []
+            state.problem = answer.problem
+            return self._told_again(answer.situation)
+        before = self._automation.attempts(answer.situation)
+        told = self._acted(self._automation.answered(answer, self._case(answer.situation)))
+        if told or self._automation.attempts(answer.situation) != before:
+            told += self._told_again(answer.situation)
+        return told
+
+    def due(self) -> int | None:
+        """When `expire` has something to do next, or None."""
+        parts = (self._memory, self._automation, self._tickets)
+        return min((due for part in parts if (due := part.due()) is not None), default=None)
+
+    def expire(self, now: int) -> list[Decision]:
+        """Let the time come, and what is due until then happen at its own time."""
+        decisions: list[Decision] = []
+        while (due := self.due()) is not None and due <= now:
+            self.now = max(self.now, due)
+            decisions += self._time_came()
+        self.now = max(self.now, now)
+        self._automation.expire(self.now)  # nothing is due; it has no other clock
+        return decisions
+
+    def _time_came(self) -> list[Decision]:
+        told, changed = self._automation.expire(self.now)
+        decisions = self._acted(told)
+        for situation in changed:
+            decisions += self._told_again(situation)
+        self._tickets.expire(self.now)
+        for situation, state in self._memory.met(self.now):
+            decisions += self._step(situation, state)
+        return decisions
+
+    def _step(self, situation: str, state: IncidentState) -> list[Decision]:
+        """What time alone does to an incident has come."""
+        step = next_step(state, self.now)
+        if step is None or step.at > self.now:
+            self._memory.changed(situation, self.now)
+            return []
+        told = stepped(state, step, self.now, self._policy.history)
+        if step.reason == "reminder":  # which is no news of the incident
+            self._memory.changed(situation, self.now)
+            return [*told]
+        return [*self._again(situation, state), *told]
+
+    # situations
+
+    def _hear(self, update: SituationUpdate, state: IncidentState) -> list[Decision]:
+        situation = update.situation
+        begins = state.situation_version == 0
+        judged = self._judge(situation)
+        decisions: list[Decision] = []
+        if update.part == 1:
+            state.fires = False
+            decisions += self._acted(self._automation.wanted(judged.case, judged.automatic))
+        state.fires = state.fires or bool(update.moved.joined)
+        state.situation_version, state.part, state.parts = situation.version, update.part, update.parts
+        if situation.status not in ENDED:
+            state.ended = None
+        over = situation.status in ENDED and not begins
         if state.version:
             if update.part == 1:
                 state.version += 1
-            return self._tell(update, state)
-        situation = update.situation
-        begins = state.situation_version == 0
-        answer = self._asked(situation)
-        over = situation.status in _ENDED and not begins
-        if answer.response == "incident" and not over:
-            if begins and situation.id not in self._backlogs:
-                state.version, state.rule = 1, answer.rule
-                return self._tell(update, state)
-            return self._make_up_for(update, state, answer)
-        if answer.response == "none":
-            state.rule = answer.rule
-        return [self._keep_back(update, state.rule, begins=begins)]
+                state.telling = state.version
+            return decisions + self._tell(update, state, judged)
+        if self._concerns_people(state, judged) and not over:
+            if begins and situation.id not in self._memory.backlogs:
+                state.version = state.telling = 1
+                return decisions + self._tell(update, state, judged)
+            return decisions + self._make_up_for(update, state, judged)
+        return decisions + self._keep_back(update, state, judged, begins=begins)
 
-    def _asked(self, situation: Situation) -> Answer:
-        root = situation.root.ci
-        number = self._graph.numbers.get(root)
-        ci = unknown_ci(root) if number is None else self._graph.cis[number]
-        return self._respond(Case(situation=situation, root=ci)).incident
+    def _concerns_people(self, state: IncidentState, judged: Judgement) -> bool:
+        """Whether people are to be told of it, and now."""
+        if state.names:
+            return True
+        situation = judged.case.situation.id
+        return judged.answer.response == "incident" and not self._automation.holding(situation)
 
-    def _keep_back(self, update: SituationUpdate, rule: str, *, begins: bool) -> Unanswered:
+    def _keep_back(
+        self, update: SituationUpdate, state: IncidentState, judged: Judgement, *, begins: bool
+    ) -> list[Decision]:
         situation = update.situation
-        backlog = self._backlogs.setdefault(situation.id, Backlog())
+        if judged.answer.response == "none":
+            state.rule = judged.answer.rule
+        backlog = self._memory.backlog(situation.id)
         backlog.keep(update.moved)
-        if update.part == update.parts and situation.status in _ENDED:
-            backlog.clear()
-        return Unanswered(
+        unanswered = Unanswered(
             incident=incident_id(situation.id),
             situation=situation.id,
-            rule=rule,
+            rule=self._automation.holding(situation.id) or state.rule,
             root=situation.root.ci,
             status=situation.status,
             merged_into=None if situation.merged_into is None else incident_id(situation.merged_into),
             begins=begins,
             moved=update.moved,
         )
+        if not state.whole:
+            return [unanswered]
+        if situation.status in ENDED:
+            backlog.clear()
+        return [unanswered, *self._settle(situation, state, judged)]
 
-    def _make_up_for(self, update: SituationUpdate, state: IncidentState, answer: Answer) -> list[Decision]:
+    def _make_up_for(self, update: SituationUpdate, state: IncidentState, judged: Judgement) -> list[Decision]:
         """It is an incident after all: all that was kept back, once the update is whole."""
-        backlog = self._backlogs.setdefault(update.situation.id, Backlog())
+        backlog = self._memory.backlog(update.situation.id)
         backlog.keep(update.moved)
-        if update.part < update.parts:
+        if not state.whole:
             return []
-        state.version, state.rule = 1, answer.rule
+        state.version = state.telling = 1
         whole = slices(update.situation, backlog.whole(), update.told_ms)
         backlog.clear()
-        return [decision for each in whole for decision in self._tell(each, state)]
+        return [decision for each in whole for decision in self._tell(each, state, judged)]
 
-    def _tell(self, update: SituationUpdate, state: IncidentState) -> list[Decision]:
+    def _tell(self, update: SituationUpdate, state: IncidentState, judged: Judgement) -> list[Decision]:
         decisions: list[Decision] = []
         situation = update.situation
         if update.moved.anything():
             incident = incident_id(situation.id)
-            decisions.append(IncidentMembers(incident, state.version, update.part, update.parts, update.moved))
+            decisions.append(IncidentMembers(incident, state.telling, update.part, update.parts, update.moved))
         if update.part == update.parts:
-            decisions.append(_incident(situation, state))
+            if state.version != state.telling:  # somebody said something while the parts came
+                state.version += 1
+            heir = situation.merged_into
+            state.elsewhere = heir is not None and heir not in self._memory.incidents
+            notices = follow(state, situation, judged, self.now, self._policy.history)
+            attempts = self._automation.attempts(situation.id)
+            decisions += [record(state, situation, attempts), *notices]
+            decisions += self._settle(situation, state, judged)
         return decisions
 
-    def due(self) -> int | None:
-        """When `expire` has something to do next, or None."""
-        return self._deadlines[0][0] if self._deadlines else None
+    # what is done besides
 
-    def expire(self, now: int) -> list[Decision]:
-        """Forget incidents that ended long ago."""
-        self.now = max(self.now, now)
-        while self._deadlines and self._deadlines[0][0] <= self.now:
-            _, situation = heappop(self._deadlines)
-            if self._incidents.pop(situation, None) is not None:
-                self._dirty[situation] = None
-        return []
+    def _settle(self, situation: Situation, state: IncidentState, judged: Judgement) -> list[Decision]:
+        """All of a version has been heard: tickets, notifications, and what others have to know."""
+        if state.began != situation.reopened:
+            state.began, state.opened, state.counted, state.notified = situation.reopened, False, (), ()
+        state.situation = situation
+        if situation.status in ENDED:
+            state.ended = self.now
+            return self._ended(situation, state)
+        tickets = [each for each in judged.further if isinstance(each, Ticket)]
+        decisions: list[Decision] = [*self._tickets.wanted(judged.case, tickets, self.now)]
+        for rule in judged.further:
+            if isinstance(rule, Notify) and rule.rule not in state.notified:
+                state.notified += (rule.rule,)
+                decisions.append(wished(rule, judged.case, self.now, incident=state.version > 0))
+        return decisions + opened(situation, state, judged, self.now)
+
+    def _ended(self, situation: Situation, state: IncidentState) -> list[Decision]:
+        if situation.merged_into is None:
+            return [*ended(situation, state, self.now)]
+        decisions: list[Decision] = [*self._tickets.merged(situation.id, situation.merged_into, self.now)]
+        return decisions + (self._inherited(situation, situation.merged_into, state) if state.version else [])
+
+    def _inherited(self, situation: Situation, heir: str, state: IncidentState) -> list[Decision]:
+        """People have been told of it, so they are told of its heir, whatever rules say, as far as it is known here."""
+        name = incident_id(situation.id)
+        other = self._memory.incidents.get(heir)
+        if other is None:  # it may be about to be heard of; if it is not, it is forgotten
+            other = self._memory.incidents[heir] = IncidentState(ended=self.now)
+        had = ", ".join(part for part in (state.assignee, state.assigned_group) if part)
+        other.log(self.now, "merged", f"{name}{f' ({had})' if had else ''} into this", keep=self._policy.history)
+        decisions: list[Decision] = []
+        if other.version == 0:
+            other.names = other.names or name
+            decisions = self._release(other)
+        self._memory.changed(heir, self.now)
+        return decisions
+
+    # new versions without news of the situation
+
+    def _acted(self, told: Iterable[Told]) -> list[Decision]:
+        """What automation tells; the incident's history has what it did."""
+        decisions: list[Decision] = []
+        for each in told:
+            decisions.append(each)
+            if isinstance(each, Response) and each.status in _IN_HISTORY:
+                state = self._memory.incidents.get(each.situation)
+                if state is not None:
+                    detail = f"{each.action} of rule {each.rule}: {each.outcome or each.status}"
+                    state.log(self.now, "response", detail, keep=self._policy.history)
+        return decisions
+
+    def _told_again(self, situation: str) -> list[Decision]:
+        """Something has changed that its incident carries, or that has kept it back."""
+        state = self._memory.incidents.get(situation)
+        if state is None:
+            return []
+        if state.priority is not None:
+            return self._again(situation, state)
+        decisions = self._release(state)
+        self._memory.changed(situation, self.now)
+        return decisions
+
+    def _again(self, situation: str, state: IncidentState) -> list[Decision]:
+        """The incident in a new version."""
+        assert state.situation is not None  # noqa: S101 - whoever has been told of has been heard whole
+        state.version += 1
+        state.updated = self.now
+        self._memory.changed(situation, self.now)
+        return [record(state, state.situation, self._automation.attempts(situation))]
+
+    def _release(self, state: IncidentState) -> list[Decision]:
+        """Tell people of what has been kept back, if they are to be told now."""
+        snapshot = state.situation
+        if state.version or snapshot is None or not state.whole or snapshot.status in ENDED:
+            return []
+        judged = self._judge(snapshot)
+        if not self._concerns_people(state, judged):
+            return []
+        return self._make_up_for(SituationUpdate(snapshot, 1, 1, Moved(), self.now), state, judged)
+
+    def _case(self, situation: str) -> Case | None:
+        state = self._memory.incidents.get(situation)
+        return None if state is None or state.situation is None else self._judge(state.situation).case
+
+    # state
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call.
 
-        What is kept back comes before the situation's own entry, and goes after it once that says that it is told or
-        over: if only a part of these is saved, hearing the updates again makes it whole.
+        Automation and tickets come before the incidents, which say what has been heard: if only a part of these is
+        saved, hearing it again makes it whole.
         """
-        changed: list[Change] = []
-        for situation in self._dirty:
-            state = self._incidents.get(situation)
-            own = (situation.encode(), None if state is None else _encode(state))
-            kept = self._kept_changes(situation)
-            if state is None or _done(state):
-                self._backlogs.pop(situation, None)
-                changed += [own, *kept]
-            else:
-                changed += [*kept, own]
-        self._dirty.clear()
-        return changed
-
-    def _kept_changes(self, situation: str) -> list[Change]:
-        backlog = self._backlogs.get(situation)
-        if backlog is None:
-            return []
-        changed: list[Change] = []
-        for number in backlog.changed:
-            held = backlog.slice(number)
-            key = b"%s%s%d" % (situation.encode(), _SLICE, number)
-            changed.append((key, None if held is None else _encode(held)))
-        backlog.changed.clear()
-        return changed
+        return [*self._automation.changes(), *self._tickets.changes(), *self._memory.changes()]
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`."""
-        kept: list[tuple[bytes, bytes]] = []
-        for key, value in entries:
-            if _SLICE in key:
-                kept.append((key, value))
-                continue
-            state = _decode(value)
-            self._incidents[key.decode()] = state
-            if state.ended is not None:
-                heappush(self._deadlines, (state.ended + FORGET_AFTER_MS, key.decode()))
-        for key, value in kept:
-            situation, _, number = key.decode().partition(_SLICE.decode())
-            self._backlogs.setdefault(situation, Backlog()).restore(int(number), _decode_moved(value))
-        for situation, backlog in self._backlogs.items():
-            known = self._incidents.get(situation)
-            if known is not None and _done(known):  # the worker ended before this was forgotten
-                backlog.clear()
-                self._dirty[situation] = None
-
-
-def _done(state: IncidentState) -> bool:
-    """Whether nothing is kept back of it: it is told, or over."""
-    return state.version > 0 or state.ended is not None
-
-
-def incident_id(situation: str) -> str:
-    """The incident of a situation has the situation's id with another letter, so either is found from the other."""
-    return "INC" + situation[1:]
-
-
-def _incident(situation: Situation, state: IncidentState) -> Incident:
-    root = situation.root
-    what = root.class_ or "silent failure"
-    impact = situation.impact
-    title = f"{what} on {root.ci}"
-    if impact.cis > 1:
-        title += f" affects {impact.cis - 1} dependent CIs"
-    return Incident(
-        id=incident_id(situation.id),
-        version=state.version,
-        status=situation.status,
-        title=title,
-        severity=SEVERITIES[situation.severity],
-        situation=situation.id,
-        root=root,
-        candidates=situation.candidates,
-        firing=situation.firing,
-        alerts=situation.alerts,
-        affected_cis=impact.cis,
-        affected_services=impact.services,
-        services=impact.named,
-        opened=rfc3339(situation.opened_ms),
-        updated=rfc3339(situation.updated_ms),
-        resolved=None if situation.resolved_ms is None else rfc3339(situation.resolved_ms),
-        merged_into=None if situation.merged_into is None else incident_id(situation.merged_into),
-        because=(*situation.because, f"rule {state.rule} makes it an incident") if state.rule else situation.because,
-    )
-
-
-def rfc3339(time_ms: int) -> str:
-    """Milliseconds since 1970 as RFC 3339 in UTC."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        saved = list(entries)
+        self._automation.restore(pair for pair in saved if pair[0].startswith(b"a:"))
+        self._tickets.restore(pair for pair in saved if pair[0].startswith(b"t:"))
+        self._memory.restore(saved)
+        self.now = max((state.at for state in self._memory.incidents.values()), default=0)
+        self._automation.now = max(self._automation.now, self.now)

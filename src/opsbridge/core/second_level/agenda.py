@@ -4,7 +4,7 @@ A situation is told of only after it has been watched for a while, so that a sto
 too often. What happens when a situation's time has come is decided in claims.py; how it is told in reporting.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 
 from opsbridge.core.decisions import SituationUpdate, Status
@@ -24,6 +24,7 @@ from opsbridge.core.second_level.pace import (
     next_tick,
     tick,
 )
+from opsbridge.core.second_level.recurrence import Recurrence
 from opsbridge.core.second_level.reporting import Reporter
 from opsbridge.core.second_level.situations import LiveSituation, SituationState
 
@@ -31,10 +32,26 @@ from opsbridge.core.second_level.situations import LiveSituation, SituationState
 class Agenda:
     """The deadlines of one partition's situations."""
 
-    __slots__ = ("_deadlines", "_graph", "_hands_on", "_lateness", "_memory", "_report_after", "_touched")
+    __slots__ = (
+        "_deadlines",
+        "_graph",
+        "_hands_on",
+        "_lateness",
+        "_memory",
+        "_recurrence",
+        "_report_after",
+        "_touched",
+    )
 
     def __init__(
-        self, memory: Memory, graph: CIGraph, *, lateness_ms: int, report_after_ms: int, hands_on: bool
+        self,
+        memory: Memory,
+        graph: CIGraph,
+        *,
+        lateness_ms: int,
+        report_after_ms: int,
+        reopen_within_ms: int,
+        hands_on: bool,
     ) -> None:
         """`hands_on`: what is found in a domain with a backbone is told at once, to those who decide there."""
         self._memory = memory
@@ -42,6 +59,7 @@ class Agenda:
         self._lateness = lateness_ms
         self._report_after = report_after_ms
         self._hands_on = hands_on
+        self._recurrence = Recurrence(memory, reopen_within_ms)
         self._touched: dict[str, None] = {}  # situations to report
         self._deadlines: list[tuple[int, str]] = []
 
@@ -73,9 +91,13 @@ class Agenda:
         """The situations whose time has come, as far as they are not over yet."""
         while self._deadlines and self._deadlines[0][0] <= self._memory.clock.now:
             situation = self._memory.situations.get(heappop(self._deadlines)[1])
-            if situation is not None and situation.state.status in ("open", "resolved"):
+            if situation is None:
+                continue
+            if situation.state.status in ("open", "resolved"):
                 situation.awaited = NEVER
                 yield situation
+            elif self._is_kept(situation) and self._recurrence.until(situation) <= self._memory.clock.now:
+                self._recurrence.forget(situation)
 
     def wait(self, situation: LiveSituation) -> None:
         """Look at the situation when time alone changes something about it."""
@@ -92,6 +114,9 @@ class Agenda:
     def restored(self, situation: LiveSituation) -> None:
         """Take up the situation as it was saved; it may have been saved before its alerts for the last time."""
         state = situation.state
+        if self._is_kept(situation):
+            self._over(situation)
+            return
         if situation.alerts and state.status == ("resolved" if situation.firing else "open"):
             state.cleared = max(state.cleared, *(alert.cleared for alert in situation.alerts.values()))
             self.touch(situation)
@@ -99,8 +124,11 @@ class Agenda:
         if state.touched:  # whether it is to be told of shows at the next tick, as if it had been touched just now
             self._touched[state.id] = None
 
-    def report(self, reporter: Reporter) -> Iterator[SituationUpdate]:
-        """What is to be told now; what has ended is forgotten then."""
+    def report(self, reporter: Reporter, renamed: Callable[[LiveSituation, str], None]) -> Iterator[SituationUpdate]:
+        """What is to be told now; what has ended is forgotten then, or kept in case that it begins again.
+
+        `renamed` is told of every situation that begins again, with the id that it had until now.
+        """
         now = self._memory.clock.now
         for name in sorted(self._touched):
             situation = self._memory.situations.get(name)
@@ -111,14 +139,36 @@ class Agenda:
             if not ended and self.reportable(state) > now:
                 self.wait(situation)
                 continue
+            if not ended and not self.hands_on(situation) and self._recurrence.takes_over(situation):
+                renamed(situation, name)
             yield from reporter.updates(situation, now)
-            state.told_at = now
+            state.told_at, state.prompt = now, False
             self._memory.situation_changed(state)
             if ended:
-                self._memory.forget(situation)
+                self._over(situation)
             else:
                 self.wait(situation)
         self._touched.clear()
+
+    def hands_on(self, situation: LiveSituation) -> bool:
+        """Whether somebody else decides what becomes of the situation: it was found in a domain with a backbone.
+
+        What an operator put together is not evidence for anybody.
+        """
+        root, found = situation.root, not situation.state.correction
+        return self._hands_on and found and isinstance(root, int) and self._graph.home(root) != ""
+
+    def _over(self, situation: LiveSituation) -> None:
+        """All has been told of the situation."""
+        closed = situation.state.status == "closed" and not self.hands_on(situation)
+        until = self._recurrence.keep(situation) if closed else None
+        if until is None:
+            self._memory.forget(situation)
+        else:
+            heappush(self._deadlines, (next_tick(until), situation.state.id))
+
+    def _is_kept(self, situation: LiveSituation) -> bool:
+        return situation.state.status == "closed" and not situation.state.touched
 
     # when
 
@@ -143,11 +193,11 @@ class Agenda:
     def reportable(self, state: SituationState) -> int:
         """From when on what is new about a situation is told."""
         situation = self._memory.situations[state.id]
-        if self._hands_on and isinstance(situation.root, int) and self._graph.home(situation.root):
+        if self.hands_on(situation):
             return tick(state.told_at) + TICK_MS if state.version else tick(state.created)
         if not state.version:
-            return tick(state.created) + self._report_after
+            return tick(state.created) + (0 if state.correction else self._report_after)
         told = tick(state.told_at)
-        if state.root != state.told_root or situation.severity > state.told_severity:
+        if state.prompt or state.root != state.told_root or situation.severity > state.told_severity:
             return told
         return told + min(LONGEST_SILENCE_MS, REPORT_EVERY_MS * (1 + state.version // REPORT_RARER))

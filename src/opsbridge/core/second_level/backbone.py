@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.classes import Nature, Profile, Profiles
+from opsbridge.core.context import Context
 from opsbridge.core.decisions import (
     ChangeOf,
     Moved,
@@ -28,9 +29,11 @@ from opsbridge.core.decisions import (
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level import level
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.findings import KINDS, Finding, Findings, FindingState
 from opsbridge.core.second_level.level import SecondLevel, Told
-from opsbridge.core.second_level.reporting import slices
+from opsbridge.core.second_level.pace import REOPEN_WITHIN_MS
+from opsbridge.core.second_level.reporting import dependents, slices
 from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
 
@@ -60,6 +63,8 @@ _encode = msgspec.json.Encoder().encode
 def home(graph: CIGraph, news: News) -> str:
     """The backbone domain where the news is heard; empty if it is not: then it goes the usual way."""
     if isinstance(news, SituationUpdate):
+        if news.situation.correction:  # an operator has said what belongs to it: nobody has to decide
+            return ""
         number = graph.numbers.get(news.situation.root.ci)
     else:
         number = graph.numbers.get(news.ci)
@@ -73,7 +78,16 @@ class Backbone:
 
     __slots__ = ("_deadlines", "_engine", "_findings", "_graph", "now")
 
-    def __init__(self, graph: CIGraph, book: Rulebook = EMPTY, weights: Weights | None = None) -> None:
+    def __init__(
+        self,
+        graph: CIGraph,
+        book: Rulebook = EMPTY,
+        weights: Weights | None = None,
+        *,
+        reopen_within_ms: int = REOPEN_WITHIN_MS,
+        context: Context | None = None,
+    ) -> None:
+        """`reopen_within_ms`: as in SecondLevel, of what is told here; what domains find is always new."""
         known = book.profiles
         symptom = Profile(Nature.SYMPTOM)
         self.now = 0
@@ -85,7 +99,9 @@ class Backbone:
             ),
             weights,
             lateness_ms=LATENESS_MS,
+            reopen_within_ms=reopen_within_ms,
             owns_backbone=True,
+            context=context,
         )
         self._findings = Findings()
         self._deadlines: list[tuple[int, str]] = []
@@ -106,6 +122,20 @@ class Backbone:
                 self._hear(each)
         return told
 
+    def regroup(self, correction: Regroup) -> list[Told]:
+        """Apply what an operator says (SecondLevel.regroup) to alerts of backbone CIs, and to what domains have found.
+
+        Alerts are split from a finding by its domain; what is split off there does not come here (`home`). A finding
+        moves if all its alerts do.
+        """
+        if correction.into:
+            named = set(correction.alerts)
+            findings = self._findings.by_id.values()
+            whole = sorted(each.id for each in findings if each.members and named.issuperset(each.members))
+            alerts = (*correction.alerts, *(_DERIVED + name for name in whole))
+            correction = msgspec.structs.replace(correction, alerts=alerts)
+        return self._engine.regroup(correction)
+
     def expire(self, now: int) -> list[Told]:
         """The time is `now`, though nothing was heard."""
         told: list[Told] = []
@@ -124,6 +154,7 @@ class Backbone:
             self.now = due
             self._tell(self._engine.expire(due), told)
         self._engine.expire(now)
+        self._findings.forget_closed(self._engine.remembers)
         self.now = max(self.now, now)
         while self._deadlines and self._deadlines[0][0] <= self.now:
             self._findings.forget(self._findings.by_id[heappop(self._deadlines)[1]])
@@ -242,6 +273,8 @@ class Backbone:
             joined += findings.tell(finding)
         snapshot = self._snapshot(said, inside)
         if said.status in ("closed", "merged"):
+            if said.status == "closed" and self._engine.remembers(said.id):
+                findings.closed(said.id, inside)
             findings.over(said.id)
             for finding in inside:
                 findings.settle(finding)
@@ -280,9 +313,16 @@ class Backbone:
         )
         if said.merged_into is not None:
             return told
+        if said.status == "closed":
+            sent = {held.member.ci for finding in inside for held in finding.members.values()}
+            root = self._graph.numbers.get(said.root.ci, said.root.ci)
+            unheard, heard = dependents(self._graph, root, sent.union(said.heard), said.opened_ms)
+            told = msgspec.structs.replace(told, unheard=unheard, heard=heard)
         found = parts[0].state.snapshot if len(parts) == 1 else said
         if found is not said and found.root.ci == said.root.ci:
-            told = msgspec.structs.replace(told, root=found.root, candidates=found.candidates, because=found.because)
+            told = msgspec.structs.replace(
+                told, root=found.root, candidates=found.candidates, changes=found.changes, because=found.because
+            )
             if not own:
                 return told
         return msgspec.structs.replace(told, because=(self._reason(told, parts), *told.because[1:]))

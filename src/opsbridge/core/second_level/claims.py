@@ -15,7 +15,14 @@ from opsbridge.core.second_level.explanation import Group
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import CLOSE_AFTER_MS, FLAPS_WITHIN_MS, LULL_MS, next_tick
 from opsbridge.core.second_level.reporting import Reporter
-from opsbridge.core.second_level.situations import AlertState, LiveSituation, SituationState, situation_id, weighed
+from opsbridge.core.second_level.situations import (
+    ABSORBED,
+    AlertState,
+    LiveSituation,
+    SituationState,
+    situation_id,
+    weighed,
+)
 
 
 class Claims:
@@ -96,7 +103,7 @@ class Claims:
         if situation is None:
             return
         if not situation.firing and situation.state.cleared + LULL_MS < time:
-            self._cease_recent(situation)
+            self.cease_recent(situation)
         elif node != situation.root and self.evidence.alerting[node].until + LULL_MS < time:
             for alert in self.at[node]:
                 alert.spent = True
@@ -104,7 +111,7 @@ class Claims:
             self.withdraw(node)
             del situation.nodes[node]
             if not situation.nodes:
-                self._cease_recent(situation)
+                self.cease_recent(situation)
 
     def withdraw(self, node: Node) -> None:
         """What a CI said no longer counts; its situation lets go of it."""
@@ -112,11 +119,35 @@ class Claims:
         self._withdrawn(node)
         del self.at[node], self.claimed[node]
 
-    def move(self, situation: LiveSituation, alert: AlertState) -> None:
-        """Let a settled situation be where its only alert is now."""
+    def pin(self, alert: AlertState, situation: LiveSituation) -> None:
+        """Put the alert into the situation, where it stays whatever the evidence says; it is no evidence any more."""
+        node = self._memory.node(alert)
+        if self._is_evidence(alert):
+            others = [each for each in self.at[node] if each is not alert]
+            holder = self.claimed[node]
+            if others:
+                self.at[node] = others
+                self.evidence.withdraw(node)
+                self.evidence.add(node, weighed(others, self.profiles))
+            else:
+                self.withdraw(node)
+                del holder.nodes[node]
+        alert.waiting, alert.loose, alert.spent, alert.pinned = False, 0, True, True
+        if self._memory.situation_of(alert) is situation:
+            self._memory.alert_changed(alert)
+        else:
+            self.take_in(situation, alert)
+
+    def reroot(self, situation: LiveSituation, blame: Callable[[], None]) -> None:
+        """Let a settled situation have another root."""
         self._unshelve(situation)
-        situation.reroot(self._memory.node(alert), alert.ci)
+        blame()
         self._shelve(situation)
+
+    def renamed(self, situation: LiveSituation, before: str) -> None:
+        """The situation has another id than before."""
+        if self._settled.get(situation.root, {}).pop(before, None) is not None:
+            self._shelve(situation)
 
     # who explains them
 
@@ -189,7 +220,7 @@ class Claims:
         )
         now = self._memory.clock.now
         state = SituationState(
-            situation_id(seed, now),
+            situation_id(seed.fingerprint, seed.occurrence, seed.opened, now),
             self.evidence.name(group.root),
             isinstance(group.root, int),
             "open",
@@ -218,7 +249,8 @@ class Claims:
             fresh = same.state.lone or now - same.state.newest <= FLAPS_WITHIN_MS
             if (fresh and len(group.nodes) == 1) or all(alert.renewed for alert in alerts):
                 return self._resume(same, group)
-        resolved = [one for one in self._settled.get(group.root, {}).values() if one.state.resolved is not None]
+        settled = self._settled.get(group.root, {}).values()
+        resolved = [one for one in settled if one.state.resolved is not None and not one.state.correction]
         situation = max(resolved, key=lambda one: (one.state.newest, one.state.id), default=None)
         if situation is None or situation.state.resolved is None:
             return None
@@ -243,7 +275,7 @@ class Claims:
             del holder.nodes[node]
             self._agenda.touch(holder)
             if not holder.nodes and holder.state.flapping:
-                self._cease_recent(holder)
+                self.cease_recent(holder)
         self.claimed[node] = situation
         situation.nodes[node] = None
         for alert in sorted(self.at[node], key=lambda alert: (alert.opened, alert.fingerprint)):
@@ -269,12 +301,15 @@ class Claims:
         self._memory.alert_changed(alert)
         self._agenda.touch(situation)
 
+    def _is_evidence(self, alert: AlertState) -> bool:
+        return any(each is alert for each in self.at.get(self._memory.node(alert), ()))
+
     # how situations end
 
     def _end(self, situation: LiveSituation) -> None:
         """Close a settled situation all of whose alerts have fired again for another cause."""
         state = situation.state
-        self._cease_recent(situation)
+        self.cease_recent(situation)
         self._unshelve(situation)
         state.resolved = max(state.cleared, state.newest)
         for status in ("resolved", "closed"):
@@ -289,13 +324,16 @@ class Claims:
         for alert in list(situation.alerts.values()):  # what has settled goes where the rest went
             situation.leave(alert)
             heir.join(alert, self._memory.clock.now)
-            alert.spent = alert not in self.at.get(self._memory.node(alert), ())
+            alert.spent = not self._is_evidence(alert)
             self._memory.alert_changed(alert)
         self._unshelve(situation)
+        if self._rooted.get(situation.root) is situation:
+            del self._rooted[situation.root]
         state.merged_into, state.recent = heir.state.id, False
         situation.become("merged")
         if state.version or state.named:
             heir.state.named = True
+            heir.state.absorbed = [*heir.state.absorbed, *state.absorbed, state.id][-ABSORBED:]
             self._agenda.touch(situation)
         else:
             self._memory.forget(situation)
@@ -304,9 +342,9 @@ class Claims:
         """Settle the situation, close it, or let it be told of: what its deadline was for."""
         state, agenda, now = situation.state, self._agenda, self._memory.clock.now
         if state.recent and agenda.settles(state) <= now:
-            self._cease_recent(situation)
+            self.cease_recent(situation)
         if agenda.closes(state) <= now:
-            self._cease_recent(situation)
+            self.cease_recent(situation)
             self._unshelve(situation)
             situation.become("closed")
             agenda.mark(state)
@@ -316,7 +354,7 @@ class Claims:
             agenda.wait(situation)
         self._memory.situation_changed(state)
 
-    def _cease_recent(self, situation: LiveSituation) -> None:
+    def cease_recent(self, situation: LiveSituation) -> None:
         """Withdraw the situation's alerts from the evidence; they stay its members until it closes."""
         if not situation.state.recent:
             return

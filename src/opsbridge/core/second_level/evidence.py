@@ -6,7 +6,7 @@ dependents that stay silent too: one and the same chance of spreading must expla
 sums are integers, so neither order nor restart can change them. explanation.py chooses among what is priced here.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from heapq import heappop, heappush
 from math import lgamma, log
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.classes import Nature, Profile, Travel
+from opsbridge.core.context import Context
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.weights import NAT, Weights
 
@@ -81,6 +82,7 @@ class Evidence:
 
     __slots__ = (
         "_below",
+        "_changed",
         "_feeling",
         "_firsts",
         "_graph",
@@ -91,12 +93,19 @@ class Evidence:
         "_saved",
         "_sealed",
         "_spread",
+        "_version",
         "alerting",
+        "context",
         "weights",
     )
 
-    def __init__(self, graph: CIGraph, weights: Weights, *, owns_backbone: bool = False) -> None:
-        """`owns_backbone`: backbone CIs are candidates too."""
+    def __init__(
+        self, graph: CIGraph, weights: Weights, *, owns_backbone: bool = False, context: Context | None = None
+    ) -> None:
+        """`owns_backbone`: backbone CIs are candidates too. `context` knows which CIs have been changed."""
+        self.context = context
+        self._changed: Collection[str] = () if context is None else context.cis
+        self._version = 0  # of the context that `_saved` goes by
         self._owns_backbone = owns_backbone
         self.weights = weights
         self._graph = graph
@@ -287,10 +296,31 @@ class Evidence:
         """The price of leaving an alerting CI as its own explanation: what fails often is no surprise."""
         alerting = self.alerting[node]
         relief = round(log(alerting.occurrence) * NAT) if alerting.occurrence > 1 else 0
+        if self._changed:
+            relief += self.relief(node)
         return max(NAT, self._own(alerting) - relief)
 
     def price(self, node: Node) -> int:
         """The price of believing that this CI's failure is behind alerts of other CIs."""
+        return self._unchanged(node) - (self.relief(node) if self._changed else 0)
+
+    def relief(self, node: Node) -> int:
+        """How much cheaper the CI's failure is because it was changed shortly before; no price falls below a nat.
+
+        Before its own first alert; of a silent CI, before the first alert that it could explain.
+        """
+        context = self.context
+        if context is None or self.name(node) not in self._changed:
+            return 0
+        own = self.alerting.get(node)
+        onsets = (self.alerting[each].since for each in self.links(node)) if own is None else (own.since,)
+        first = min(onsets, default=None)
+        if first is None or not context.changed(self.name(node), first):
+            return 0
+        return max(0, min(self.weights.changed, self._unchanged(node) - NAT))
+
+    def _unchanged(self, node: Node) -> int:
+        """The price of a failure if nothing is known of changes."""
         alerting = self.alerting.get(node)
         if alerting is not None:
             return self._own(alerting)
@@ -329,6 +359,9 @@ class Evidence:
 
     def saves(self, root: Node) -> int:
         """What a failure of `root` would save over leaving all that it can explain alone, its price not counted."""
+        if self.context is not None and self._version != self.context.version:
+            self._version = self.context.version
+            self._saved.clear()
         saved = self._saved.get(root)
         if saved is None:
             links = self.links(root)

@@ -5,7 +5,7 @@ it; what has been told in one that it then leaves is kept until that one says so
 is an entry of its own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -13,8 +13,8 @@ import msgspec
 from opsbridge.core.decisions import Member, Situation
 from opsbridge.core.state import Change
 
-_FINDING, _MEMBER, _LEAVING, _TALLY = b"f", b"m", b"l", b"t"
-KINDS: Final = (_FINDING, _MEMBER, _LEAVING, _TALLY)
+_FINDING, _MEMBER, _LEAVING, _TALLY, _EARLIER = b"f", b"m", b"l", b"t", b"r"
+KINDS: Final = (_FINDING, _MEMBER, _LEAVING, _TALLY, _EARLIER)
 """How the keys of state entries begin."""
 
 
@@ -72,6 +72,13 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
     """Those that fired again for another reason: what had been told of them stays."""
 
 
+class Earlier(msgspec.Struct, array_like=True, gc=False):
+    """An alert that a situation had when it was closed; it may begin again."""
+
+    situation: str
+    fingerprint: str
+
+
 class Finding:
     """One finding with its members at hand."""
 
@@ -102,13 +109,14 @@ _encode = msgspec.json.Encoder().encode
 _decode_finding = msgspec.json.Decoder(FindingState).decode
 _decode_member = msgspec.json.Decoder(Held).decode
 _decode_leaving = msgspec.json.Decoder(Leaving).decode
+_decode_earlier = msgspec.json.Decoder(Earlier).decode
 _decode_tally = msgspec.json.Decoder(Tally).decode
 
 
 class Findings:
     """All findings of one partition."""
 
-    __slots__ = ("_dirty", "_holders", "_leaving", "_parted", "_tallies", "by_id", "inside", "merged")
+    __slots__ = ("_dirty", "_earlier", "_holders", "_leaving", "_parted", "_tallies", "by_id", "inside", "merged")
 
     def __init__(self) -> None:
         self.by_id: dict[str, Finding] = {}
@@ -120,7 +128,8 @@ class Findings:
         self._leaving: dict[str, dict[tuple[str, int], Leaving]] = {}
         self._parted = 0
         self._tallies: dict[str, Tally] = {}
-        self._dirty: dict[bytes, FindingState | Held | Leaving | Tally | None] = {}
+        self._earlier: dict[str, dict[str, None]] = {}  # closed situation, or one that began again -> its alerts then
+        self._dirty: dict[bytes, FindingState | Held | Leaving | Tally | Earlier | None] = {}
 
     # members come and go
 
@@ -247,7 +256,23 @@ class Findings:
         if tally.stayed:
             self._tally(situation).stayed = list(stayed)
         other = len(tally.own) + len(stayed)
-        return other + sum(len(finding.members) for finding in inside), other
+        now = {*tally.own, *stayed, *(name for finding in inside for name in finding.members)}
+        earlier = sum(name not in now for name in self._earlier.get(situation, ()))
+        return other + earlier + sum(len(finding.members) for finding in inside), other
+
+    def closed(self, situation: str, inside: Iterable[Finding]) -> None:
+        """The situation with these findings was closed and may begin again: what it has been told to have, it has."""
+        tally = self._tallies.get(situation, Tally())
+        earlier = self._earlier.setdefault(situation, {})
+        for name in (*tally.own, *tally.stayed, *(name for finding in inside for name in finding.members)):
+            earlier[name] = None
+            self._dirty[_earlier_key(situation, name)] = Earlier(situation, name)
+
+    def forget_closed(self, remembered: Callable[[str], bool]) -> None:
+        """Forget the alerts of closed situations that are not remembered any more, and will not begin again."""
+        for situation in [name for name in self._earlier if not remembered(name)]:
+            for fingerprint in self._earlier.pop(situation):
+                self._dirty[_earlier_key(situation, fingerprint)] = None
 
     def over(self, situation: str) -> None:
         """Nothing more will be told of this situation."""
@@ -321,6 +346,9 @@ class Findings:
                 members.append(_decode_member(value))
             elif key[:1] == _LEAVING:
                 leaving.append(_decode_leaving(value))
+            elif key[:1] == _EARLIER:
+                was = _decode_earlier(value)
+                self._earlier.setdefault(was.situation, {})[was.fingerprint] = None
             elif key[:1] == _TALLY:
                 self._tallies[key[1:].decode()] = _decode_tally(value)
             else:
@@ -354,3 +382,7 @@ def _member_key(held: Held) -> bytes:
 def _leaving_key(leaving: Leaving) -> bytes:
     member = leaving.member
     return _LEAVING + f"{leaving.situation}\x1f{member.occurrence}\x1f{member.fingerprint}".encode()
+
+
+def _earlier_key(situation: str, fingerprint: str) -> bytes:
+    return _EARLIER + f"{situation}\x1f{fingerprint}".encode()

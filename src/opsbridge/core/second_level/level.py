@@ -9,22 +9,25 @@ how the input is cut in batches.
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
+from opsbridge.core.context import Context
 from opsbridge.core.decisions import Shadowed, SituationUpdate, Suppressed, Transition
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.agenda import Agenda
 from opsbridge.core.second_level.claims import Claims
+from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import Region
 from opsbridge.core.second_level.inhibition import STATE, Inhibitor
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import CLOSE_AFTER_LONGEST_MS as CLOSE_AFTER_LONGEST_MS
-from opsbridge.core.second_level.pace import GROWN, PIECE, UNQUIET_MS, next_tick, tick
+from opsbridge.core.second_level.pace import GROWN, PIECE, REOPEN_WITHIN_MS, UNQUIET_MS, next_tick, tick
 from opsbridge.core.second_level.pace import LATENESS_MS as LATENESS_MS
 from opsbridge.core.second_level.pace import LONGEST_SILENCE_MS as LONGEST_SILENCE_MS
 from opsbridge.core.second_level.pace import QUIET_MS as QUIET_MS
 from opsbridge.core.second_level.pace import REPORT_AFTER_MS as REPORT_AFTER_MS
 from opsbridge.core.second_level.pace import TICK_MS as TICK_MS
+from opsbridge.core.second_level.regrouping import CORRECTIONS_FORGOTTEN_MS, Regrouping
 from opsbridge.core.second_level.situations import AlertState, LiveSituation
 from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
@@ -36,7 +39,7 @@ Told = SituationUpdate | Suppressed | Shadowed
 class SecondLevel:
     """The alerts and situations of one partition: whole correlation domains."""
 
-    __slots__ = ("_agenda", "_inhibitor", "_lateness", "_loose", "_memory", "_waiting", "claims")
+    __slots__ = ("_agenda", "_inhibitor", "_lateness", "_loose", "_memory", "_regrouping", "_waiting", "claims")
 
     def __init__(
         self,
@@ -46,27 +49,40 @@ class SecondLevel:
         *,
         lateness_ms: int = LATENESS_MS,
         report_after_ms: int = REPORT_AFTER_MS,
+        reopen_within_ms: int = REOPEN_WITHIN_MS,
         owns_backbone: bool = False,
+        context: Context | None = None,
     ) -> None:
         """`owns_backbone`: decides about the CIs that several domains share; the others leave these out.
+
+        So long (`reopen_within_ms`; 0: never) after a situation was closed, the same root opens it again.
+        `context` knows of changes, which make a failure likelier; what it learns counts from then on.
 
         What is found in a domain with a backbone is for backbone.py to watch and to tell of: it hears at once.
         """
         self._lateness = lateness_ms
         self._memory = Memory(graph)
         self._agenda = Agenda(
-            self._memory, graph, lateness_ms=lateness_ms, report_after_ms=report_after_ms, hands_on=not owns_backbone
+            self._memory,
+            graph,
+            lateness_ms=lateness_ms,
+            report_after_ms=report_after_ms,
+            reopen_within_ms=reopen_within_ms,
+            hands_on=not owns_backbone,
         )
         self.claims = Claims(
             self._memory,
             self._agenda,
-            Evidence(graph, weights or Weights(), owns_backbone=owns_backbone),
+            Evidence(graph, weights or Weights(), owns_backbone=owns_backbone, context=context),
             graph,
             book.profiles,
             self._tighten,
             lateness_ms=lateness_ms,
         )
         self._inhibitor = Inhibitor(graph, book.inhibitions, lateness_ms=lateness_ms)
+        self._regrouping = Regrouping(
+            self._memory, self._agenda, self.claims, graph, self._explain, owns_backbone=owns_backbone
+        )
         self._waiting: list[tuple[int, str]] = []  # alerts to be explained, by the time they began
         self._loose: dict[Node, None] = {}  # CIs that joined a large explanation as it was
 
@@ -85,7 +101,7 @@ class SecondLevel:
     @property
     def situations(self) -> Iterable[LiveSituation]:
         """The situations that are not over yet."""
-        return self._memory.situations.values()
+        return [each for each in self._memory.situations.values() if each.state.status != "closed"]
 
     def advance(self, transitions: Iterable[Transition]) -> list[Told]:
         """What is to be told after these transitions, in order of arrival; a repeated one changes nothing."""
@@ -108,10 +124,27 @@ class SecondLevel:
         self._move_to(now, told)
         return told
 
+    def regroup(self, correction: Regroup) -> list[Told]:
+        """Apply what an operator says; what becomes of it is told at the next tick, so nothing is at once.
+
+        It holds for the firings that the alerts have now, and for what follows until their situation is closed.
+        Alerts that are not known here, or move to a situation that is not (another correlation domain's, a closed
+        one), are left as they are; the same correction again changes nothing.
+        """
+        self._regrouping.apply(correction)
+        return []
+
+    def remembers(self, situation: str) -> bool:
+        """Whether the situation is not over yet, or may begin again."""
+        return situation in self._memory.situations
+
     def holder(self, fingerprint: str) -> str | None:
-        """The id of the situation that has the alert; empty while it waits for one, None if it is not remembered."""
+        """The id of the situation that has the alert; empty while it waits for one, None if it is over.
+
+        An alert whose situation is closed counts as forgotten, though it is remembered in case it begins again.
+        """
         alert = self._memory.alerts.get(fingerprint)
-        return None if alert is None else alert.situation
+        return None if alert is None or self._is_over(alert) else alert.situation
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
@@ -123,6 +156,8 @@ class SecondLevel:
             due.append(max(following, self._loose_deadline()))
         if (decided := self._inhibitor.due()) is not None:
             due.append(max(following, next_tick(decided)))
+        if (heard := next(iter(self._memory.corrections.values()), None)) is not None:
+            due.append(max(following, next_tick(heard + CORRECTIONS_FORGOTTEN_MS)))
         if (told := self._agenda.due()) is not None:
             due.append(told)
         return min(due, default=None)
@@ -139,7 +174,8 @@ class SecondLevel:
             self._settle()
             for situation in self._agenda.met():
                 self.claims.time_came(situation)
-            told += self._agenda.report(self.claims.reporter)
+            told += self._agenda.report(self.claims.reporter, self.claims.renamed)
+            self._memory.forget_corrections(due - CORRECTIONS_FORGOTTEN_MS)
         clock.now = max(clock.now, now)
         self._memory.clock_changed()
 
@@ -149,13 +185,24 @@ class SecondLevel:
         alert = self._memory.alerts.get(transition.fingerprint)
         if alert is None:
             if transition.change in ("opened", "renewed"):
-                self._opened(transition)
-        elif transition.position > alert.position:
+                self._opened(transition, transition.occurrence)
+        elif transition.position <= alert.position:
+            return
+        elif self._is_over(alert):
+            if transition.change in ("opened", "renewed"):
+                self._memory.part(alert)
+                self._opened(transition, max(transition.occurrence, alert.occurrence + 1))
+        else:
             alert.position = transition.position
             self._memory.alert_changed(alert)
             self._changed(alert, transition)
 
-    def _opened(self, transition: Transition) -> None:
+    def _is_over(self, alert: AlertState) -> bool:
+        """Whether it only waits to be forgotten, since its situation has been closed."""
+        situation = self._memory.situation_of(alert)
+        return situation is not None and situation.state.status == "closed"
+
+    def _opened(self, transition: Transition, occurrence: int) -> None:
         alert = AlertState(
             transition.fingerprint,
             transition.ci,
@@ -164,7 +211,7 @@ class SecondLevel:
             transition.severity,
             firing=True,
             opened=transition.opened_ms,
-            occurrence=transition.occurrence,
+            occurrence=occurrence,
             event=transition.event,
             cleared=0,
             position=transition.position,
@@ -198,13 +245,16 @@ class SecondLevel:
             alert.severity, alert.firing = transition.severity, firing
             return
         node, claims = self._memory.node(alert), self.claims
-        if fires_again and claims.claimed.get(node) is situation:
+        if fires_again and claims.claimed.get(node) is situation and not alert.pinned:
             claims.begin_anew(node, transition.opened_ms)
         situation.change(alert, severity=transition.severity, firing=firing)
         if claims.claimed.get(node) is situation and alert in claims.at[node]:
             claims.weigh(node)
             if fires_again:
                 situation.tell_again(alert)
+        elif fires_again and alert.pinned:
+            alert.opened = transition.opened_ms
+            situation.tell_again(alert)
         elif fires_again:
             alert.renewed = transition.change == "renewed"
             if not alert.waiting:  # what has settled may have another cause now
@@ -233,7 +283,7 @@ class SecondLevel:
                 del situation.nodes[node]
             self._wait(alert)
         elif not recent and all(other.ci == alert.ci for other in situation.alerts.values()):
-            claims.move(situation, alert)
+            claims.reroot(situation, lambda: situation.reroot(self._memory.node(alert), alert.ci))
         situation.root_alerts = [own for own in situation.alerts.values() if own.ci == situation.state.root]
 
     # settling
@@ -336,7 +386,7 @@ class SecondLevel:
                 self._loose[self._memory.node(alert)] = None
         for node in claims.at:
             claims.weigh(node)
-        for situation in self._memory.situations.values():
+        for situation in list(self._memory.situations.values()):
             claims.restored(situation)
             self._agenda.restored(situation)
         self._inhibitor.restore(inhibition)

@@ -4,11 +4,12 @@ Called by the second level when a situation is due to be told of. Members and af
 incident is never capped and no record outgrows the broker's limit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from typing import Final
 
-from opsbridge.core.decisions import Candidate, Impact, Moved, Root, Situation, SituationUpdate
-from opsbridge.core.graph import CIGraph
+from opsbridge.core.decisions import Candidate, Impact, Moved, RecentChange, Root, Situation, SituationUpdate
+from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.impact import impacted, impacted_by
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import confidence, scores
@@ -22,6 +23,11 @@ CANDIDATES: Final = 5
 
 NAMED_SERVICES: Final = 200
 """How many services a snapshot names."""
+
+NAMED_SITES: Final = 20
+NAMED_CHANGES: Final = 5
+NAMED_DEPENDENTS: Final = 50
+"""How many sites, changes and dependents of the root (`heard`, `unheard`) it names."""
 
 
 class Reporter:
@@ -49,9 +55,9 @@ class Reporter:
         state.told, state.left, state.past = state.sequence, [], []
         state.told_root, state.told_others = state.root, others
         if situation.alerts:  # what has lost all of them ends as what it was
-            state.told_severity, state.told_class = situation.severity, _class_of_root(situation)
+            state.told_severity, state.told_class = situation.severity, situation.class_of_root()
         situation.joined = {}
-        return slices(self._snapshot(situation, self._impact(situation, others, now)), moved, now)
+        return slices(self._snapshot(situation, self._impact(situation, others, now), now), moved, now)
 
     def score(self, situation: LiveSituation) -> None:
         """Work out how well each candidate explains the situation's CIs, and the confidence in its root."""
@@ -115,14 +121,32 @@ class Reporter:
         known = situation.impact
         if known is None or known[0] != basis or self._graph.service_times:
             affected = self._affected(situation.root, others, now)
-            services = [self._graph.cis[node] for node in affected if isinstance(node, int) and self._is_service(node)]
-            services.sort(key=lambda ci: (99 if ci.tier is None else ci.tier, ci.id))
-            named = tuple(ci.id for ci in services[:NAMED_SERVICES])
-            known = situation.impact = basis, Impact(len(affected), len(services), named)
+            cis = [self._graph.cis[node] for node in affected if isinstance(node, int)]
+            known = situation.impact = basis, _impact(len(affected), cis)
         return known[1]
 
-    def _snapshot(self, situation: LiveSituation, impact: Impact) -> Situation:
+    def _changes(self, situation: LiveSituation, now: int) -> tuple[RecentChange, ...]:
+        """The changes on its candidates that were recent when these began to alert, or the situation did."""
+        context = self._evidence.context
+        touched = [] if context is None else [each.ci for each in situation.state.candidates if each.ci in context.cis]
+        if context is None or not touched:
+            return ()
+        first = dict.fromkeys(touched, situation.state.opened)
+        own = [alert for alert in situation.alerts.values() if alert.ci in first]
+        for alert in sorted(own, key=lambda alert: -alert.opened):
+            first[alert.ci] = alert.opened
+        found = [change for ci in touched for change in context.recent(ci, now, first[ci])]
+        found.sort(key=lambda change: (-change.began_ms, change.id, change.ci))
+        return tuple(found[:NAMED_CHANGES])
+
+    def _snapshot(self, situation: LiveSituation, impact: Impact, now: int) -> Situation:
         state = situation.state
+        changes = self._changes(situation, now) if state.merged_into is None else ()
+        unheard: tuple[str, ...] = ()
+        heard: tuple[str, ...] = ()
+        if state.status == "closed":
+            sent = {alert.ci for alert in situation.alerts.values()}
+            unheard, heard = dependents(self._graph, situation.root, sent, state.opened)
         root = Root(state.root, state.told_class, state.told_class is None, state.confidence)
         return Situation(
             id=state.id,
@@ -138,7 +162,12 @@ class Reporter:
             updated_ms=self._told_at(situation),
             resolved_ms=state.resolved,
             merged_into=state.merged_into,
-            because=tuple(_because(situation, root)),
+            because=tuple(_because(situation, root, changes)),
+            changes=changes,
+            unheard=unheard,
+            heard=heard,
+            reopened=state.recurred,
+            correction=state.correction,
         )
 
     def _told_at(self, situation: LiveSituation) -> int:
@@ -146,16 +175,53 @@ class Reporter:
         return max(state.updated, state.resolved or 0)
 
 
-def _class_of_root(situation: LiveSituation) -> str | None:
-    """What the root said first; None if it is silent."""
-    own = min(situation.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
-    return own.class_ if own else None
+def _impact(affected: int, cis: Sequence[CI]) -> Impact:
+    """The figures of what is affected; `cis` are those that the topology has.
+
+    People who use several of the services count several times: nobody knows who they are.
+    """
+    services = sorted((ci for ci in cis if ci.service), key=_most_important)
+    return Impact(
+        affected,
+        len(services),
+        tuple(ci.id for ci in services[:NAMED_SERVICES]),
+        min((ci.tier for ci in services or cis if ci.tier is not None), default=None),
+        sum(ci.users for ci in services),
+        tuple(sorted({ci.site for ci in cis if ci.site})[:NAMED_SITES]),
+    )
 
 
-def _because(situation: LiveSituation, root: Root) -> list[str]:
+def _most_important(ci: CI) -> tuple[int, str]:
+    return (99 if ci.tier is None else ci.tier), ci.id
+
+
+def dependents(
+    graph: CIGraph, root: Node, sent: Collection[str], opened: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of those that should have felt the root's failure, who sent nothing while it lasted, and who was heard.
+
+    Monitored, direct dependents that cannot do without it. Who sent nothing itself is heard by what depends on it. Of
+    those out of service when it began, the silence says nothing.
+    """
+    if not isinstance(root, int):
+        return (), ()
+    touched = {root}
+    behind = [number for name in sent if (number := graph.numbers.get(name)) is not None and number != root]
+    while behind:
+        touched.update(behind)
+        behind = list({provider for number in behind for provider in graph.providers[number]} - touched)
+    every = [(number, graph.cis[number].id) for number in graph.expects(root)]
+    unheard = (name for number, name in every if number not in touched and graph.in_service(number, opened))
+    heard = (name for number, name in every if number in touched)
+    return tuple(islice(unheard, NAMED_DEPENDENTS)), tuple(islice(heard, NAMED_DEPENDENTS))
+
+
+def _because(situation: LiveSituation, root: Root, changes: Sequence[RecentChange]) -> list[str]:
     state = situation.state
     if state.merged_into is not None:
         return [f"situation {state.merged_into} explains all its alerts"]
+    if state.correction:
+        return [f"an operator put these alerts together ({state.correction})"]
     cis = len(situation.nodes) or state.scored
     reasons = [
         f"{root.ci} sent nothing itself; its failure is the best explanation of the alerts of {cis} CIs"
@@ -165,6 +231,8 @@ def _because(situation: LiveSituation, root: Root) -> list[str]:
     if len(state.candidates) > 1:
         first, second = state.candidates[:2]
         reasons.append(f"next best is {second.ci}, {first.score - second.score:.1f} nats behind")
+    own = [change.id for change in changes if change.ci == root.ci]
+    reasons += [f"change {name} to {root.ci} was under way or recent then" for name in own]
     reasons += [f"rule {rule} raised or classified alerts of it" for rule in state.rules]
     return reasons
 

@@ -19,10 +19,17 @@ from opsbridge.core.second_level.evidence import NEVER, Alerting, Node
 TRANSITIONS: Final[dict[Status, tuple[Status, ...]]] = {
     "open": ("resolved", "merged"),
     "resolved": ("open", "closed", "merged"),
-    "closed": (),
+    "closed": ("open",),
     "merged": (),
 }
-"""open: an alert fires. resolved: none does. closed: none has for a while. merged: another situation explains all."""
+"""open: an alert fires. resolved: none does. closed: none has for a while; open again if the same root fails again soon
+(recurrence.py). merged: another situation explains all."""
+
+REMEMBERED: Final = 16
+"""So many of the situations that an alert came from are remembered, the newest..."""
+
+ABSORBED: Final = 200
+"""...and so many of those that were merged into one."""
 
 
 class AlertState(msgspec.Struct, array_like=True, gc=False):
@@ -51,7 +58,7 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     held: int = 0
     """The occurrence by which it belongs to its situation; a later one may wait to be explained."""
     entered: int = 0
-    """The occurrence by which it joined that situation."""
+    """The occurrence by which it joined that situation; 0 if an earlier firing of it belongs there, too."""
     waiting: bool = False
     """It has not been explained yet."""
     renewed: bool = False
@@ -62,6 +69,10 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     """The epoch (second_level.py) in which it joined a large explanation as it was; 0 if it did not."""
     spent: bool = False
     """What it said no longer counts, though its situation goes on."""
+    pinned: bool = False
+    """An operator put it where it is (regrouping.py): it is no evidence, and stays with its situation."""
+    came_from: tuple[str, ...] = ()
+    """The situations that had it before and that somebody has been told of, the newest last."""
 
     @property
     def sealed(self) -> bool:
@@ -126,6 +137,14 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     rules: list[str] = []
     touched: bool = True
     """Something is to be reported."""
+    correction: str = ""
+    """The operators' correction that it comes from; empty if evidence found it."""
+    prompt: bool = False
+    """An operator has changed it and waits to see that."""
+    absorbed: list[str] = []
+    """The situations that were merged into it, and those that had been into these, as far as somebody was told."""
+    recurred: int = 0
+    """How often it has begun again after it was closed."""
 
 
 class ClockState(msgspec.Struct, array_like=True, gc=False):
@@ -201,6 +220,46 @@ class LiveSituation:
         state.root, state.known_root, state.scored = name, isinstance(root, int), 0
         self.root_alerts = [alert for alert in self.alerts.values() if alert.ci == name]
 
+    def class_of_root(self) -> str | None:
+        """What the root said first; None if it is silent."""
+        own = min(self.root_alerts, key=lambda alert: (alert.opened, alert.fingerprint), default=None)
+        return own.class_ if own else None
+
+    def go_on_as(self, before: "LiveSituation") -> None:
+        """Nobody has heard of this one: from now on it is the closed situation `before`, which begins again in it.
+
+        What has been told stays told: its alerts stay members, before those that are new.
+        """
+        state, old = self.state, before.state
+        before.become("open")
+        state.id, state.version, state.recurred = old.id, old.version, old.recurred + 1
+        state.told_root, state.told_others, state.told_at = old.told_root, old.told_others, old.told_at
+        state.told_severity, state.told_class = old.told_severity, old.told_class
+        state.opened, state.updated = min(old.opened, state.opened), max(old.updated, state.updated)
+        state.cleared, state.named = max(old.cleared, state.cleared), old.named
+        state.rules = list(dict.fromkeys((*old.rules, *state.rules)))
+        state.absorbed = [*old.absorbed, *state.absorbed][-ABSORBED:]
+        own = {alert.ci for alert in (*before.alerts.values(), *self.alerts.values())}
+        state.lone = state.lone and old.lone and len(own) == 1
+        state.told = old.sequence
+        state.settled += old.sequence
+        state.sequence += old.sequence
+        earlier = set(old.stayed)
+        for alert in self.alerts.values():
+            alert.situation = old.id
+            alert.sequence += old.sequence
+            alert.again += old.sequence if alert.again else 0
+            if alert.fingerprint in earlier:
+                alert.entered = 0
+        stayed = dict.fromkeys((*old.stayed, *state.stayed))
+        state.stayed = [fingerprint for fingerprint in stayed if fingerprint not in self.alerts]
+        fresh = self.alerts
+        self.alerts = {}
+        for alert in before.alerts.values():
+            self.hold(alert)
+        self.alerts |= fresh
+        self.awaited = NEVER
+
     def change(self, alert: AlertState, *, severity: int, firing: bool) -> None:
         """Let one of its alerts have another severity or state."""
         self.severities[alert.severity] -= 1
@@ -236,10 +295,11 @@ class LiveSituation:
         state = self.state
         state.sequence += 1
         state.lone = state.lone and all(other.ci == alert.ci for other in islice(self.alerts.values(), 1))
-        if alert.fingerprint in state.stayed:
-            state.stayed.remove(alert.fingerprint)
         alert.situation, alert.sequence, alert.again = state.id, state.sequence, 0
         alert.held = alert.entered = alert.occurrence
+        if alert.fingerprint in state.stayed:
+            state.stayed.remove(alert.fingerprint)
+            alert.entered = 0
         self.hold(alert)
         state.opened = min(state.opened, alert.opened)
         state.newest = max(state.newest, alert.opened)
@@ -248,6 +308,13 @@ class LiveSituation:
         if alert.rule and alert.rule not in state.rules:
             state.rules.append(alert.rule)
 
+    def let_go(self, alert: AlertState) -> None:
+        """An alert of a closed situation fires again: what has been told of it stays here, what comes is new."""
+        del self.alerts[alert.fingerprint]
+        self.severities[alert.severity] -= 1
+        self.root_alerts = [own for own in self.root_alerts if own is not alert]
+        self.state.stayed.append(alert.fingerprint)
+
     def leave(self, alert: AlertState) -> None:
         """Let an alert go that another situation explains better."""
         del self.alerts[alert.fingerprint]
@@ -255,6 +322,9 @@ class LiveSituation:
         self.firing -= alert.firing
         self.root_alerts = [own for own in self.root_alerts if own is not alert]
         state = self.state
+        if state.version or state.named:
+            others = [name for name in alert.came_from if name != state.id]
+            alert.came_from = (*others, state.id)[-REMEMBERED:]
         untold = self.joined.pop(alert.fingerprint, None) is not None
         if alert.held == alert.occurrence and not untold:
             state.left.append(alert.member())
@@ -262,10 +332,9 @@ class LiveSituation:
             state.stayed.append(alert.fingerprint)
 
 
-def situation_id(seed: AlertState, now: int) -> str:
-    """An id derived from the alert that a situation began with, so that reading the input again derives it again."""
-    text = f"{seed.fingerprint}\x1f{seed.occurrence}\x1f{seed.opened}\x1f{now}"
-    return "S-" + blake2b(text.encode(), digest_size=8).hexdigest()
+def situation_id(*seed: str | int) -> str:
+    """An id derived from what a situation began with, so that reading the input again derives it again."""
+    return "S-" + blake2b("\x1f".join(map(str, seed)).encode(), digest_size=8).hexdigest()
 
 
 def weighed(alerts: Sequence[AlertState], profiles: Profiles) -> Alerting:

@@ -17,7 +17,7 @@ from opsbridge.documents.text import Loc
 from opsbridge.rules.language.fields import PATTERNS
 from opsbridge.rules.language.kinds.events import FORMS, EnrichRule, Looked
 from opsbridge.rules.language.kinds.shape import Draft, RuleModel, TrialRule
-from opsbridge.rules.language.model import known_fields, model_of, subjects
+from opsbridge.rules.language.model import known_fields, model_of, subject_values, subjects
 from opsbridge.rules.language.scopes import Scope
 from opsbridge.rules.matching.conditions import Complain, below, known_instead
 from opsbridge.rules.rule import Kind, Rule
@@ -88,9 +88,21 @@ def _shape(said: Mapping[str, object], complain: Complain) -> type[RuleModel] | 
         return None
     model = model_of(cast("Kind", kind), said)
     if model is None:
-        *others, last = subjects(cast("Kind", kind))
-        complain((), f"says nothing to correlate by: {', '.join(others)} or {last}")
+        _without_shape(cast("Kind", kind), said, complain)
     return model
+
+
+def _without_shape(kind: Kind, said: Mapping[str, object], complain: Complain) -> None:
+    *others, last = subjects(kind)
+    values = subject_values(kind)
+    if not values:
+        complain((), f"says nothing to correlate by: {', '.join(others)} or {last}")
+    elif last not in said:
+        complain((), f"{last}: is required{known_instead('', values)}")
+    else:
+        value = said[last]
+        hint = known_instead(value if isinstance(value, str) else "", values)
+        complain((last,), f"unknown {last} {shown(value)}{hint}")
 
 
 def _matches(model: type[RuleModel], said: Mapping[str, object]) -> Iterator[tuple[Loc, Scope, dict[str, object]]]:

@@ -4,16 +4,18 @@ Each checks itself, complains in an operator's words, and says for editors what 
 kinds and those of a rule's tests are made of them.
 """
 
+import re
 from collections.abc import Callable, Collection
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from opsbridge.core.case import PLACEHOLDERS
 from opsbridge.documents import shown
 from opsbridge.documents.weekly import WINDOWS, WINDOWS_IN_WORDS
 from opsbridge.rules.language.durations import DURATION, milliseconds, moment
-from opsbridge.rules.matching.conditions import EVENTS, Kind, number
+from opsbridge.rules.matching.conditions import EVENTS, Kind, known_instead, number
 
 CONFIG: Final = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -23,6 +25,8 @@ Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
 _WORDS: Final = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"
 Words = Annotated[str, StringConstraints(pattern=_WORDS), WithJsonSchema({"type": "string", "minLength": 1})]
 """Text without control characters and without blanks at its ends."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 Severity = Literal["info", "warning", "minor", "major", "critical"]
 
@@ -61,6 +65,16 @@ Grace = Annotated[int, _said(lambda said: milliseconds(said, zero=True)), WithJs
 """Milliseconds, or 0."""
 Moment = Annotated[int, _said(moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 """Milliseconds since 1970."""
+
+
+def _milliseconds_or_never(said: object) -> int:
+    return 0 if said == "never" else milliseconds(said)
+
+
+DurationOrNever = Annotated[
+    int, _said(_milliseconds_or_never), WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "never"}]})
+]
+"""Milliseconds; 0 for `never`."""
 
 
 def _finite(said: object) -> float:
@@ -159,6 +173,40 @@ def _pattern(said: str) -> str:
 
 
 Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], _not_empty(_MATCHES_NOTHING)]
+
+_NAMED: Final = re.compile(r"\{(\s*[A-Za-z_][\w. -]*)\}")
+"""What looks like a placeholder; braces around anything else, such as JSON, are text."""
+
+
+def _filled(said: str) -> str:
+    for found in _NAMED.finditer(said):
+        if found[1] not in PLACEHOLDERS:
+            raise wrong(f"{shown(found[0])} is not known here{known_instead(found[1].strip(), PLACEHOLDERS)}")
+    return said
+
+
+Template = Annotated[
+    str, StringConstraints(max_length=4000), AfterValidator(_filled), WithJsonSchema({"type": "string"})
+]
+"""Text that may name what is known of a situation: `{root.ci}`."""
+Addressee = Annotated[
+    str, StringConstraints(pattern=_WORDS), AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})
+]
+"""A group or a person, by name or by a placeholder."""
+Links = Annotated[list[Template], entries(1, "links", 20)]
+
+
+def _common(name: str) -> str:
+    if name not in COMMON:
+        raise wrong(f"no situations have {shown(name)} in common{known_instead(name.strip('{}'), COMMON)}")
+    return name
+
+
+COMMON: Final = tuple(name for name in PLACEHOLDERS if name.startswith("root.") or name == "known_error")
+"""What several situations can have in common."""
+InCommon = Annotated[
+    list[Annotated[str, AfterValidator(_common), WithJsonSchema({"enum": list(COMMON)})]], AfterValidator(_each_once)
+]
 
 Matching = Annotated[dict[str, object], WithJsonSchema({"type": "object"})]
 """Conditions as a file says them; the loader reads them (`conditions.parse_match`)."""

@@ -15,12 +15,16 @@ from opsbridge.documents.text import Loc, ParseError
 from opsbridge.errors import OpsBridgeError
 
 ORDER: Final = (
-    *("id", "kind", "action", "to", "title", "description", "shadow"),
-    *("type", "severity", "significance", "for", "within", "enter", "leave"),
+    *("id", "kind", "response", "action", "to", "title", "description", "shadow", "last"),
+    *("type", "severity", "significance", "for", "times", "within", "enter", "leave"),
     *("source", "target", "equal", "cis", "match", "steps"),
     *("field", "limit", "direction", "crosses_within", "over", "samples"),
     *("every", "grace", "expect", "group_by", "timespan", "condition", "resolve_after", "raise"),
-    *("set", "fingerprint", "inherit", "windows", "remind", "response"),
+    *("set", "fingerprint", "inherit", "windows", "changes", "remind"),
+    *("impact", "urgency", "matrix", "targets"),
+    *("category", "group", "runbook", "links", "text", "same"),
+    *("parameters", "deadline", "requires", "approval", "attempts", "retry_after"),
+    *("verify", "rollback", "before_incident", "limits"),
 )
 """The keys of a rule: who it is, whom it asks, what it does. What is not named here (the subjects of `correlate`) comes
 after them as it is written, and `tests` last."""

@@ -4,31 +4,34 @@ Nothing here stops anybody; `opsbridge rules check` shows it. Which time it is, 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL
-from opsbridge.core.rulebook import Derivation
-from opsbridge.documents import Fault, Finding, Spot, dotted
-from opsbridge.documents.text import Loc
+from opsbridge.core.rulebook import Answer, Derivation
+from opsbridge.documents import Fault, Finding, Spot
+from opsbridge.rules.known_errors import KnownErrorFiles
+from opsbridge.rules.language.lint_responses import never_asked, odd_automation, unknown_known_errors
+from opsbridge.rules.language.said import mapping, mappings, said_of, warning
 from opsbridge.rules.load import RuleFiles, placed
-from opsbridge.rules.rule import Enrich, Kind, Rule
+from opsbridge.rules.rule import Enrich, Kind, Respond, Rule
 
-_FIRST_DECIDES: Final[tuple[Kind, ...]] = ("filter", "classify", "enrich", "dedup", "respond")
-"""Kinds of which the first rule that matches wins."""
+_FIRST_DECIDES: Final[tuple[Kind, ...]] = ("filter", "classify", "enrich", "dedup", "priority", "respond")
+"""Kinds of which the first rule that matches wins; of respond, it does among those that say incident or none."""
 
 
-def lint(files: RuleFiles, now: int | None = None) -> list[Finding]:
-    """Warnings about these rules, with their places; about windows only if `now` (milliseconds since 1970) is given."""
+def lint(files: RuleFiles, now: int | None = None, known_errors: KnownErrorFiles | None = None) -> list[Finding]:
+    """Warnings about these rules, with their places.
+
+    About windows only if `now` (milliseconds since 1970) is given, about names of known errors only if those are.
+    """
     faults = [*_without_effect(files), *_unused_tables(files), *_raised_for_nobody(files)]
+    faults += [*never_asked(files), *odd_automation(files)]
+    if known_errors is not None:
+        faults += unknown_known_errors(files, {each.error.id for each in known_errors.errors})
     if now is not None:
         faults += _over(files, now)
     return placed(faults)
-
-
-def _warning(spot: Spot, rule: str, loc: Loc, message: str, *, related: Spot | None = None, key: bool = False) -> Fault:
-    subject = ": ".join(filter(None, (f"rule {rule}", dotted(loc))))
-    return Fault(Spot(spot.document, (*spot.loc, *loc), key), subject, message, "warning", related)
 
 
 def _without_effect(files: RuleFiles) -> Iterator[Fault]:
@@ -36,9 +39,9 @@ def _without_effect(files: RuleFiles) -> Iterator[Fault]:
     first: dict[tuple[str, str], Rule] = {}
     labels: dict[tuple[str, str], set[str]] = {}
     for rule in files.rules:
-        if rule.kind not in _FIRST_DECIDES or rule.shadow:
+        if rule.kind not in _FIRST_DECIDES or rule.shadow or not _decides_first(rule):
             continue
-        asked = rule.kind, json.dumps(_said(rule).get("match"), sort_keys=True)
+        asked = rule.kind, json.dumps(said_of(rule).get("match"), sort_keys=True)
         earlier = first.setdefault(asked, rule)
         if isinstance(rule.says, Enrich):
             before = labels.setdefault(asked, set())
@@ -49,7 +52,12 @@ def _without_effect(files: RuleFiles) -> Iterator[Fault]:
         if earlier is not rule and without:
             message = "has no effect: an earlier rule of this kind asks for the same, at"
             spot = files.spots[rule.id]
-            yield _warning(spot, rule.id, ("match",), message, related=files.spots[earlier.id], key=True)
+            yield warning(spot, rule.id, ("match",), message, related=files.spots[earlier.id], key=True)
+
+
+def _decides_first(rule: Rule) -> bool:
+    """Whether it keeps later rules of its kind from being heard, if it matches."""
+    return not isinstance(rule.says, Respond) or isinstance(rule.says.answer, Answer)
 
 
 def _unused_tables(files: RuleFiles) -> Iterator[Fault]:
@@ -58,10 +66,10 @@ def _unused_tables(files: RuleFiles) -> Iterator[Fault]:
         (files.spots[rule.id].document, value.get("table"))
         for rule in files.rules
         if rule.kind == "enrich"
-        for value in _mappings(_mapping(_said(rule).get("set")).values())
+        for value in mappings(mapping(said_of(rule).get("set")).values())
     }
     for document in documents:
-        for name in _mapping(_mapping(document.value).get("tables")):
+        for name in mapping(mapping(document.value).get("tables")):
             if (document, name) not in used:
                 spot = Spot(document, ("tables", name), key=True)
                 yield Fault(spot, f"tables.{name}", "is used by no rule of this file", "warning")
@@ -72,26 +80,14 @@ def _raised_for_nobody(files: RuleFiles) -> Iterator[Fault]:
     for rule in files.rules:
         if isinstance(rule.says, Derivation) and DEFAULT_SIGNIFICANCE[rule.says.raises.severity] == INFORMATIONAL:
             message = "is informational, so it is logged only and never correlated; `warning` and above are alerts"
-            yield _warning(files.spots[rule.id], rule.id, ("raise", "severity"), message)
+            yield warning(files.spots[rule.id], rule.id, ("raise", "severity"), message)
 
 
 def _over(files: RuleFiles, now: int) -> Iterator[Fault]:
     """Windows of maintenance that will not come again."""
     for rule in files.rules:
-        for index, window in enumerate(_mappings(_said(rule).get("windows"))):
+        for index, window in enumerate(mappings(said_of(rule).get("windows"))):
             end = window.get("to")
             if isinstance(end, int) and end <= now:
                 message = "this window is over; the rule can go when all of its windows are"
-                yield _warning(files.spots[rule.id], rule.id, ("windows", index, "to"), message)
-
-
-def _said(rule: Rule) -> dict[str, object]:
-    return _mapping(json.loads(rule.text))
-
-
-def _mapping(said: object) -> dict[str, object]:
-    return said if isinstance(said, dict) else {}
-
-
-def _mappings(said: object) -> Iterator[dict[str, object]]:
-    yield from (each for each in (said if isinstance(said, Iterable) else ()) if isinstance(each, dict))
+                yield warning(files.spots[rule.id], rule.id, ("windows", index, "to"), message)

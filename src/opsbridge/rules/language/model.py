@@ -10,11 +10,14 @@ from pydantic import BaseModel
 
 from opsbridge.documents.text import Loc
 from opsbridge.rules.language.fields import CONFIG, Slug
+from opsbridge.rules.language.kinds.automation import AutoResponseRule
+from opsbridge.rules.language.kinds.correlating import ClassRule, EdgeRule, JoinRule
 from opsbridge.rules.language.kinds.events import ClassifyRule, DedupRule, EnrichRule, FilterRule
 from opsbridge.rules.language.kinds.heartbeat import HeartbeatRule
+from opsbridge.rules.language.kinds.priority import PriorityRule
+from opsbridge.rules.language.kinds.responding import IncidentRule, NotificationRule, ProblemRule, TicketRule
 from opsbridge.rules.language.kinds.sequence import SequenceRule
 from opsbridge.rules.language.kinds.shape import RuleModel
-from opsbridge.rules.language.kinds.situations import ClassRule, EdgeRule, JoinRule, RespondRule
 from opsbridge.rules.language.kinds.threshold import ThresholdRule
 from opsbridge.rules.language.kinds.trend import TrendRule
 from opsbridge.rules.language.kinds.withholding import FlappingRule, HoldRule, InhibitRule, MaintenanceRule
@@ -34,19 +37,31 @@ MODELS: Final[dict[Kind, tuple[type[RuleModel], ...]]] = {
     "maintenance": (MaintenanceRule,),
     "inhibit": (InhibitRule,),
     "correlate": (EdgeRule, JoinRule, ClassRule),
-    "respond": (RespondRule,),
+    "priority": (PriorityRule,),
+    "respond": (IncidentRule, TicketRule, AutoResponseRule, NotificationRule, ProblemRule),
 }
 """The shapes of each kind of rule."""
 
 
 def model_of(kind: Kind, said: Mapping[str, object]) -> type[RuleModel] | None:
     """The model of a rule of this kind: the first whose subject the rule names; None if it names none."""
-    return next((model for model in MODELS[kind] if not model.subject or model.subject in said), None)
+    return next((model for model in MODELS[kind] if _is_of(model, said)), None)
+
+
+def _is_of(model: type[RuleModel], said: Mapping[str, object]) -> bool:
+    if not model.subject:
+        return True
+    return model.subject in said and (not model.values or said[model.subject] in model.values)
 
 
 def subjects(kind: Kind) -> list[str]:
     """The fields of which a rule of this kind needs one."""
-    return [model.subject for model in MODELS[kind] if model.subject]
+    return list(dict.fromkeys(model.subject for model in MODELS[kind] if model.subject))
+
+
+def subject_values(kind: Kind) -> list[str]:
+    """What the one subject of this kind may say; empty: what it says does not tell shapes apart."""
+    return [value for model in MODELS[kind] for value in model.values]
 
 
 class RuleDocument(BaseModel):

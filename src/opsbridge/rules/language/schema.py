@@ -10,14 +10,27 @@ from typing import Final, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from opsbridge.core.event import SEVERITIES
 from opsbridge.rules.language.fields import NAMED
 from opsbridge.rules.language.kinds.sequence import Step
 from opsbridge.rules.language.kinds.shape import RuleModel
-from opsbridge.rules.language.model import MODELS, RuleDocument
-from opsbridge.rules.language.scopes import BOTH, CIS, FIRING, HEARD, NOT_CIS, OF_SITUATIONS, SIGNS, STATE, Scope
-from opsbridge.rules.matching.conditions import FIELDS, LABELS, OPERATORS, Kind
+from opsbridge.rules.language.known_error import KnownErrorDocument, KnownErrorEntry
+from opsbridge.rules.language.model import MODELS, RuleDocument, subject_values, subjects
+from opsbridge.rules.language.scopes import (
+    BOTH,
+    CIS,
+    FIRING,
+    HEARD,
+    NOT_CIS,
+    OF_SITUATIONS,
+    OF_UNEXPLAINED,
+    OF_URGENT,
+    SIGNS,
+    STATE,
+    Scope,
+)
+from opsbridge.rules.matching.conditions import CHOICES, FIELDS, LABELS, OPERATORS, Kind
 from opsbridge.rules.matching.situations import SITUATIONS
+from opsbridge.rules.rule import Kind as RuleKind
 
 Schema = dict[str, object]
 """A JSON Schema, or a part of one."""
@@ -30,14 +43,20 @@ _SCOPES: Final[tuple[tuple[Scope, str], ...]] = (
     (CIS, "match_of_cis"),
     (NOT_CIS, "match_of_events"),
     (OF_SITUATIONS, "match_of_situations"),
+    (OF_URGENT, "match_of_situations_without_priority"),
+    (OF_UNEXPLAINED, "match_of_unexplained_situations"),
 )
 """What the definition of each scope is called."""
 
+_CHOSEN: Final[dict[Kind, Schema]] = {kind: {"enum": list(values)} for kind, values in CHOICES.items()}
 _VALUES: Final[dict[Kind, Schema]] = {
+    **_CHOSEN,
     Kind.TEXT: {"type": "string"},
     Kind.LABEL: {"type": "string"},
-    Kind.SEVERITY: {"enum": list(SEVERITIES)},
+    Kind.NAMES: {"type": "string"},
     Kind.NUMBER: {"type": "integer"},
+    Kind.SHARE: {"type": "number", "minimum": 0, "maximum": 1},
+    Kind.TRUTH: {"type": "boolean"},
 }
 """What a field is said to be."""
 
@@ -70,15 +89,28 @@ _FIELDS: Final[dict[str, str]] = {
 
 _FIELDS_OF_SITUATIONS: Final[dict[str, str]] = {
     "severity": "The highest severity among the situation's alerts.",
+    "priority": "The situation's priority, P1 to P5.",
+    "status": "Whether the situation is open, resolved, closed or merged into another.",
     "root.ci": "The id of the CI that is the root cause.",
     "root.class": "The class of the root's own alert; empty if it sent none.",
     "root.type": "The type of the root's CI, from the topology; empty for an unknown CI.",
     "root.owner": "The owner of the root's CI, from the topology.",
+    "root.group": "The assignment group of the root's CI, from the topology; its owner, if it has none.",
+    "root.category": "The category of the root's CI, from the topology.",
     "root.environment": "The environment of the root's CI, from the topology.",
     "root.site": "The site of the root's CI, from the topology.",
     "root.tier": "The tier of the root's CI, from the topology: a whole number.",
+    "silent": "Whether the root sent no alert of its own.",
+    "confidence": "How sure it is that this is the root, from 0 to 1.",
     "alerts": "How many alerts it has, resolved ones too.",
+    "firing": "How many of its alerts fire.",
     "services": "How many services it affects.",
+    "users": "How many people use these services, as far as it is known.",
+    "tier": "The most important tier that it affects: a whole number, 1 is more important than 2.",
+    "impact.cis": "How many CIs it affects.",
+    "known_error": "The ids of the known errors that match it; a condition holds if it does for any of them.",
+    "changed": "How many recent changes there are on the CIs that could be its root.",
+    "reopened": "How often it has begun again after it was closed.",
 }
 
 
@@ -104,6 +136,20 @@ def schema(tests_schema: Schema | None = None) -> Schema:
     definitions |= {_name(kind): _condition(kind) for kind in Kind}
     definitions["field"] = {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": _LABEL_PATTERN}]}
     head: Schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "OpsBridge rules, version 1"}
+    return head | document | {"definitions": dict(sorted(definitions.items()))}
+
+
+def known_errors_schema() -> Schema:
+    """The JSON Schema of a file of known errors."""
+    definitions = _of_models([KnownErrorDocument, KnownErrorEntry])
+    entry = _part(_part(definitions, KnownErrorEntry.__name__), "properties")
+    entry["match"] = _described(_reference(_scope_name(OF_UNEXPLAINED)), entry["match"])
+    document = _part(definitions, KnownErrorDocument.__name__)
+    del definitions[KnownErrorDocument.__name__]
+    _part(_part(document, "properties"), "known_errors")["items"] = _reference(KnownErrorEntry.__name__)
+    definitions |= {_scope_name(OF_UNEXPLAINED): _match(OF_UNEXPLAINED)}
+    definitions |= {_name(kind): _condition(kind) for kind in SITUATIONS.kinds.values()}
+    head: Schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "OpsBridge known errors, version 1"}
     return head | document | {"definitions": dict(sorted(definitions.items()))}
 
 
@@ -169,16 +215,17 @@ def _rule() -> Schema:
     kinds: list[Schema] = []
     shapes: list[Schema] = []
     for kind, models in MODELS.items():
-        kinds.append({"const": kind, "description": _line(models[0]) if len(models) == 1 else _CORRELATE})
+        kinds.append({"const": kind, "description": _line(models[0]) if len(models) == 1 else _SEVERAL[kind]})
         for number, model in enumerate(models):
-            needed = ["kind", *filter(None, (model.subject,))]
-            asked: Schema = {"properties": {"kind": {"const": kind}}, "required": needed}
-            if number:  # the first shape whose subject is there decides
+            told: Schema = {"kind": {"const": kind}}
+            if model.values:
+                told[model.subject] = {"enum": list(model.values)}
+            asked: Schema = {"properties": told, "required": ["kind", *filter(None, (model.subject,))]}
+            if number and not model.values:  # the first shape whose subject is there decides
                 asked["not"] = {"anyOf": [{"required": [earlier.subject]} for earlier in models[:number]]}
             shapes.append({"if": asked, "then": _reference(model.__name__)})
         if len(models) > 1:
-            either = [{"required": [model.subject]} for model in models]
-            shapes.append({"if": {"properties": {"kind": {"const": kind}}}, "then": {"anyOf": either}})
+            shapes.append({"if": {"properties": {"kind": {"const": kind}}}, "then": _some_shape(kind)})
     return {
         "type": "object",
         "required": ["id", "kind"],
@@ -187,7 +234,20 @@ def _rule() -> Schema:
     }
 
 
-_CORRELATE: Final = "Say what classes mean, how likely failures pass edges, or by what to join alerts."
+_SEVERAL: Final[dict[RuleKind, str]] = {
+    "correlate": "Say what classes mean, how likely failures pass edges, or by what to join alerts.",
+    "respond": "Say what a situation is answered with: incident or nothing, tickets, people told, machines that act.",
+}
+"""What kinds do that have several shapes."""
+
+
+def _some_shape(kind: RuleKind) -> Schema:
+    values = subject_values(kind)
+    if not values:
+        return {"anyOf": [{"required": [subject]} for subject in subjects(kind)]}
+    (subject,) = subjects(kind)
+    described = "What the situation is answered with."
+    return {"required": [subject], "properties": {subject: {"enum": values, "description": described}}}
 
 
 def _line(model: type[RuleModel]) -> str:

@@ -108,7 +108,23 @@ CIS: Final = Scope(_of_a_ci, empty=_EVERY_CI)
 """Asked of CIs."""
 NOT_CIS: Final = Scope(_not_of_a_ci)
 """Asked of firing events, but not what `cis` can ask of their CIs."""
-OF_SITUATIONS: Final = Scope(
-    anywhere, empty='is empty; to match every situation, say `root.ci: {glob: "*"}`', fields=SITUATIONS
-)
+
+
+def _before_its_priority(field: str) -> str:
+    return "is not known yet where priority is decided" if field == "priority" else ""
+
+
+def _before_its_known_errors(field: str) -> str:
+    if field in ("priority", "known_error"):
+        return "is not known yet where known errors are looked for"
+    return ""
+
+
+_EVERY_SITUATION: Final = 'is empty; to match every situation, say `root.ci: {glob: "*"}`'
+
+OF_SITUATIONS: Final = Scope(anywhere, empty=_EVERY_SITUATION, fields=SITUATIONS)
 """Asked of situations."""
+OF_URGENT: Final = Scope(_before_its_priority, empty=_EVERY_SITUATION, fields=SITUATIONS)
+"""Asked of situations whose priority is to be decided."""
+OF_UNEXPLAINED: Final = Scope(_before_its_known_errors, empty=_EVERY_SITUATION, fields=SITUATIONS)
+"""Asked of situations whose known errors are looked for."""

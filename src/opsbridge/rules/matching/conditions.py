@@ -10,15 +10,17 @@ import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
-from opsbridge.core.event import SEVERITIES, SEVERITY_NUMBER
+from opsbridge.core.decisions import Status
+from opsbridge.core.event import SEVERITY_NUMBER
+from opsbridge.core.records import PriorityName
 from opsbridge.documents import Nearest, shown
 from opsbridge.documents.text import Loc
 from opsbridge.rules.matching.globs import compile_glob
 from opsbridge.rules.matching.regex import compile_regex
 
-Value = str | int | None
+Value = str | int | float | tuple[str, ...] | None
 """What a field holds; None: a label or tier that is not there."""
 
 
@@ -30,7 +32,20 @@ class Kind(Enum):
     NUMBER = "a whole number"
     LABEL = "a label"
     """Text, which is compared as a number where a number is asked for."""
+    SHARE = "a number from 0 to 1"
+    TRUTH = "true or false"
+    PRIORITY = "a priority"
+    STATUS = "a status"
+    NAMES = "names"
+    """Several texts: a comparison holds if it does for any of them, and its `not` if it does for none."""
 
+
+CHOICES: Final[dict[Kind, Mapping[str, Value]]] = {
+    Kind.SEVERITY: SEVERITY_NUMBER,
+    Kind.PRIORITY: {name: name for name in get_args(PriorityName)},
+    Kind.STATUS: {name: name for name in get_args(Status)},
+}
+"""What there is to choose from, as a file says it, and the values that mean it."""
 
 FIELDS: Final[dict[str, tuple[str, Kind]]] = {
     "class": ("event.class_", Kind.TEXT),
@@ -169,6 +184,8 @@ def _condition(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condit
             complain(loc, f"is an empty mapping; known are {', '.join(_OPERATORS)}")
         return _all_of([_operator(name, part, kind, (*loc, name), complain) for name, part in said.items()])
     value = _value(said, kind, loc, complain)
+    if kind is Kind.NAMES:
+        return Condition(lambda held: isinstance(held, tuple) and value in held)
     return _one_of(frozenset((value,)))
 
 
@@ -178,7 +195,7 @@ def _operator(name: str, said: object, kind: Kind, loc: Loc, complain: Complain)
         return _NOTHING
     read, kinds = _OPERATORS[name]
     if kind not in kinds:
-        *others, last = (each.value for each in kinds)
+        *others, last = (each.value for each in kinds if each in _OF_EVENTS)
         compared = f"{', '.join(others)} or {last}"
         complain(loc, f"{name} compares {compared}; this field is {kind.value}", key=True)
         return _NOTHING
@@ -190,19 +207,21 @@ def _not(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
     return Condition(lambda value: not inner.holds(value))
 
 
-def _glob(said: object, _kind: Kind, loc: Loc, complain: Complain) -> Condition:
-    return _pattern(said, 'a pattern such as "web-*"', compile_glob, loc, complain)
+_Compiled = Callable[[str], Callable[[str], bool]]
+"""What makes a test of a pattern; ValueError if it is none."""
 
 
-def _regex(said: object, _kind: Kind, loc: Loc, complain: Complain) -> Condition:
-    return _pattern(said, 'a regular expression such as "web-[0-9]+"', compile_regex, loc, complain)
+def _glob(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
+    return _pattern(said, kind, 'a pattern such as "web-*"', compile_glob, loc, complain)
 
 
-def _pattern(
-    said: object, example: str, compiled: Callable[[str], Callable[[str], bool]], loc: Loc, complain: Complain
-) -> Condition:
+def _regex(said: object, kind: Kind, loc: Loc, complain: Complain) -> Condition:
+    return _pattern(said, kind, 'a regular expression such as "web-[0-9]+"', compile_regex, loc, complain)
+
+
+def _pattern(said: object, kind: Kind, example: str, compiled: _Compiled, loc: Loc, complain: Complain) -> Condition:
     if isinstance(said, list) and said and len(loc) <= _DEEPEST and not isinstance(loc[-1], int):
-        return _any_of([_pattern(part, example, compiled, (*loc, at), complain) for at, part in enumerate(said)])
+        return _any_of([_pattern(part, kind, example, compiled, (*loc, at), complain) for at, part in enumerate(said)])
     if not isinstance(said, str):
         complain(loc, f"must be {example}, or a list of them, not {shown(said)}")
         return _NOTHING
@@ -211,6 +230,8 @@ def _pattern(
     except ValueError as wrong:
         complain(loc, str(wrong))
         return _NOTHING
+    if kind is Kind.NAMES:
+        return Condition(lambda held: isinstance(held, tuple) and any(map(test, held)))
     return Condition(lambda value: isinstance(value, str) and test(value))
 
 
@@ -237,7 +258,7 @@ def _bound(compare: _Compare) -> Callable[[object, Kind, Loc, Complain], Conditi
             return Condition(lambda value: (found := measured(value)) is not None and compare(found, bound))
         limit = _value(said, kind, loc, complain)
         return Condition(
-            lambda value: isinstance(value, int) and isinstance(limit, int) and compare(value, limit),
+            lambda value: isinstance(value, int | float) and isinstance(limit, int | float) and compare(value, limit),
         )
 
     return read
@@ -266,8 +287,10 @@ def measured(value: Value) -> float | None:
 
 
 _ANY: Final = tuple(Kind)
-_TEXTS: Final = (Kind.TEXT, Kind.LABEL)
-_ORDERED: Final = (Kind.SEVERITY, Kind.NUMBER, Kind.LABEL)
+_OF_EVENTS: Final = (Kind.TEXT, Kind.SEVERITY, Kind.NUMBER, Kind.LABEL)
+"""What others are like: a complaint that says what is compared names these only."""
+_TEXTS: Final = (Kind.TEXT, Kind.LABEL, Kind.NAMES)
+_ORDERED: Final = (Kind.SEVERITY, Kind.NUMBER, Kind.LABEL, Kind.SHARE)
 
 _OPERATORS: Final[dict[str, tuple[Callable[[object, Kind, Loc, Complain], Condition], tuple[Kind, ...]]]] = {
     "not": (_not, _ANY),
@@ -286,22 +309,27 @@ OPERATORS: Final[dict[str, tuple[Kind, ...]]] = {name: kinds for name, (_, kinds
 
 def _value(said: object, kind: Kind, loc: Loc, complain: Complain) -> Value:
     match kind, said:
-        case Kind.TEXT | Kind.LABEL, str():
+        case Kind.TEXT | Kind.LABEL | Kind.NAMES, str():
             try:
                 return _whole(said)
             except ValueError as wrong:
                 complain(loc, str(wrong))
-        case Kind.SEVERITY, str() if said in SEVERITY_NUMBER:
-            return SEVERITY_NUMBER[said]
-        case Kind.SEVERITY, str():
-            complain(loc, f"unknown severity {shown(said)}{known_instead(said, SEVERITIES)}")
+        case ((Kind.SEVERITY | Kind.PRIORITY | Kind.STATUS), str()):
+            if said in CHOICES[kind]:
+                return CHOICES[kind][said]
+            what = kind.value.partition(" ")[2]
+            complain(loc, f"unknown {what} {shown(said)}{known_instead(said, CHOICES[kind])}")
         case Kind.NUMBER, int() if not isinstance(said, bool):
             return said
-        case Kind.TEXT | Kind.LABEL, int() | float():
+        case Kind.SHARE, int() | float() if not isinstance(said, bool) and 0 <= said <= 1:
+            return said
+        case Kind.TRUTH, bool():
+            return said
+        case Kind.TEXT | Kind.LABEL | Kind.NAMES, int() | float():
             complain(loc, f"must be text, not {shown(said)}; put it in quotes")
         case _:
-            what = Kind.TEXT if kind is Kind.LABEL else kind
-            complain(loc, f"must be {what.value}, not {shown(said)}")
+            what = (Kind.TEXT if kind in _TEXTS else kind).value
+            complain(loc, f"must be {what}, not {shown(said)}")
     return None
 
 

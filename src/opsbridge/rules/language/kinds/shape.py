@@ -57,6 +57,8 @@ class RuleModel(BaseModel):
 
     subject: ClassVar[str] = ""
     """The field that tells this shape from others of the same kind."""
+    values: ClassVar[tuple[str, ...]] = ()
+    """What that field says in this shape; empty: anything."""
     matches: ClassVar[Mapping[str, Scope]] = {}
     """The fields that say which events or CIs are meant; of `steps`, it is the `match` of each."""
     not_here: ClassVar[Mapping[str, str]] = {}

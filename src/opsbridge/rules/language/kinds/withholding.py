@@ -102,25 +102,32 @@ class MaintenanceRule(TrialRule):
     """Which events, by fields that are not the CI's."""
     inherit: bool = True
     """Also the CIs that cannot do without these."""
-    windows: Annotated[list[Window], entries(1, "windows")]
+    windows: Annotated[list[Window], entries(1, "windows")] | None = None
     """When: each window is one time, or every week."""
+    changes: bool = False
+    """Instead of windows: while a change record that suppresses (topic context) names the CI."""
     remind: Duration | None = None
     """So long before a window ends, operators are reminded."""
 
     def built(self, draft: Draft) -> Built:
         """Windows, and the CIs and events that they are for."""
-        if self.cis is None and self.match is None:
+        if self.changes == (self.windows is not None):
+            draft.complain((), "must say either `windows`, or `changes: true`")
+        if self.cis is None and self.match is None and not self.changes:
             draft.complain((), "says neither for which CIs (`cis`) nor for which events (`match`) it is")
         if "inherit" in self.model_fields_set and self.cis is None:
             draft.complain(("inherit",), "says nothing without `cis`: which CIs it is inherited from", key=True)
-        windows = [window.built(("windows", index), draft) for index, window in enumerate(self.windows)]
+        if self.changes and "inherit" in self.model_fields_set:
+            draft.complain(("inherit",), "says nothing with `changes`: a record names all CIs of its change", key=True)
+        windows = [window.built(("windows", index), draft) for index, window in enumerate(self.windows or ())]
         gate = Maintenance(
             rule=self.id,
             shadow=self.shadow,
             windows=AnyOf(tuple(window for window in windows if window is not None)),
+            changes=self.changes,
             remind_ms=self.remind or 0,
         )
-        return Built(Planned(gate, draft.match("cis"), self.inherit), (draft.ask("match"),))
+        return Built(Planned(gate, draft.match("cis"), self.inherit and not self.changes), (draft.ask("match"),))
 
 
 class InhibitRule(TrialRule):

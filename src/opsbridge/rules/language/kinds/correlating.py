@@ -1,6 +1,6 @@
-"""How alerts become situations, and what those are for people: correlate and respond.
+"""How alerts become situations: the kind correlate.
 
-A `correlate` rule has one of three shapes, told apart by what it speaks of: classes, edges, or a field to join by.
+A rule has one of three shapes, told apart by what it speaks of: classes, edges, or a field to join by.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,10 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from opsbridge.core.classes import Nature, Profile, Travel
-from opsbridge.core.rulebook import Answer
 from opsbridge.rules.correlation import ClassesMean, EdgesPass, join_by
-from opsbridge.rules.language.fields import Matching, Names, Patterns, Probability, TextField
+from opsbridge.rules.language.fields import Names, Patterns, Probability, TextField
 from opsbridge.rules.language.kinds.shape import NO_TRIAL, Built, Draft, RuleModel
-from opsbridge.rules.language.scopes import OF_SITUATIONS, Scope
 from opsbridge.rules.matching.classes import any_of
-from opsbridge.rules.rule import Respond
 
 
 class _CorrelateRule(RuleModel):
@@ -79,22 +76,3 @@ class JoinRule(_CorrelateRule):
     def built(self, _draft: Draft) -> Built:
         """What belongs together."""
         return Built(join_by(self.id, self.join_by, self.classes))
-
-
-class RespondRule(RuleModel):
-    """Say what a situation is for people; the first matching rule decides, and without one it is an incident."""
-
-    matches: ClassVar[Mapping[str, Scope]] = {"match": OF_SITUATIONS}
-    not_here: ClassVar[Mapping[str, str]] = {
-        "shadow": "is not for this kind; `opsbridge backtest` shows which incidents would differ"
-    }
-
-    kind: Literal["respond"]
-    match: Matching
-    """Which situations, by severity, root, and number of alerts and services."""
-    response: Literal["incident", "none"]
-    """incident: people are told. none: nobody is told, as long as this decides."""
-
-    def built(self, draft: Draft) -> Built:
-        """An incident or nothing."""
-        return Built(Respond(draft.match("match"), Answer(self.id, self.response)))

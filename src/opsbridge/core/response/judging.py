@@ -1,0 +1,58 @@
+"""What the rules say of a situation: its known errors, its priority, incident or nothing, and what is done besides."""
+
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from opsbridge.core.case import Case
+from opsbridge.core.decisions import Situation
+from opsbridge.core.graph import CI, CIGraph, unknown_ci
+from opsbridge.core.records import KnownError
+from opsbridge.core.response.priority import DEFAULT
+from opsbridge.core.rulebook import Answer, AutoResponse, Further, Priority, Rulebook, none_known
+
+
+class Judgement(NamedTuple):
+    """All that the rules say of a situation, in one version."""
+
+    case: Case
+    known: tuple[KnownError, ...]
+    priority: Priority
+    answer: Answer
+    further: tuple[Further, ...]
+
+    @property
+    def automatic(self) -> list[AutoResponse]:
+        """The auto-responses among what is done besides."""
+        return [each for each in self.further if isinstance(each, AutoResponse)]
+
+
+class Judge:
+    """The rules, with the estate that they ask about."""
+
+    __slots__ = ("_graph", "_known_errors", "_prioritise", "_respond")
+
+    def __init__(self, book: Rulebook, graph: CIGraph | None) -> None:
+        self._graph: Final = CIGraph([], []) if graph is None else graph
+        self._known_errors = None if book.known_errors is none_known else book.known_errors
+        self._prioritise = book.prioritise or DEFAULT
+        self._respond = book.respond
+
+    def __call__(self, situation: Situation) -> Judgement:
+        """What the rules say of a situation."""
+        case = Case(
+            situation=situation,
+            root=self._ci(situation.root.ci),
+            changes=tuple(change.id for change in situation.changes),
+        )
+        known = self._known_errors(case) if self._known_errors else ()
+        if known:
+            case = replace(case, known_errors=tuple(error.id for error in known))
+        priority = self._prioritise(case)
+        case = replace(case, priority=priority.name)
+        answers = self._respond(case)
+        return Judgement(case, known, priority, answers.incident, answers.further)
+
+    def _ci(self, name: str) -> CI:
+        number = self._graph.numbers.get(name)
+        return unknown_ci(name) if number is None else self._graph.cis[number]
