@@ -17,8 +17,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from opsbridge.core.coordination.policy import AutomationPolicy
-from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.policies import AutomationPolicy, Policies, ResponsePolicy
 from opsbridge.core.weights import Weights
 from opsbridge.errors import OpsBridgeError
 
@@ -228,17 +227,23 @@ class CorrelationSettings(Section):
     lag: Seconds = Field(default=600.0, description="so long after its cause, a symptom costs a nat")
     lead: Seconds = Field(default=120.0, description="so long before its cause, a symptom costs a nat")
     cleared: Seconds = Field(default=30.0, description="so long after its cause was over, a symptom costs a nat")
-    reopen_within: float = Field(
-        default=600.0, ge=0, le=86_400, description="so long after closing, the same root's failure reopens; 0: never"
-    )
     domain_attribute: Literal["site", "owner", "environment"] | None = None
 
 
 class ResponseSettings(Section):
     """What holds for all incidents; what belongs to a priority is said in rules."""
 
+    reopen_within: float = Field(
+        default=0.0, ge=0, le=86_400, description="so long after closing, the same root's failure reopens; 0: never"
+    )
     forget_after: Seconds = Field(default=3_600.0, description="how long an ended incident is remembered")
     history: int = Field(default=50, ge=1, le=200, description="how many entries of its history an incident keeps")
+
+    @model_validator(mode="after")
+    def _remembers_what_may_reopen(self) -> Self:
+        if self.reopen_within >= self.forget_after:
+            raise ValueError("reopen_within must be below forget_after, or an incident that reopens would be forgotten")
+        return self
 
 
 class AutomationSettings(Section):
@@ -300,26 +305,19 @@ class Settings(BaseSettings):
 
 def weights(settings: Settings) -> Weights:
     """The second level's weights by these settings: nats in thousandths, seconds in milliseconds."""
-    told = settings.correlation.model_dump(exclude={"domain_attribute", "reopen_within"})
+    told = settings.correlation.model_dump(exclude={"domain_attribute"})
     timed = {"lag", "lead", "cleared"}
     return Weights(**{f"{key}_ms" if key in timed else key: round(value * 1000) for key, value in told.items()})
 
 
-def reopen_within_ms(settings: Settings) -> int:
-    """How long after it was closed a situation begins again when its root fails again; 0: never."""
-    return round(settings.correlation.reopen_within * 1000)
-
-
-def response_policy(settings: Settings) -> ResponsePolicy:
-    """The response stage's policy by these settings."""
-    told = settings.response
-    return ResponsePolicy(forget_after_ms=round(told.forget_after * 1000), history=told.history)
-
-
-def automation_policy(settings: Settings) -> AutomationPolicy:
-    """The policy of coordination by these settings."""
-    told = settings.automation
-    return AutomationPolicy(enabled=told.enabled, per_hour=told.per_hour, concurrent=told.concurrent)
+def policies(settings: Settings) -> Policies:
+    """What the stages have to obey by these settings."""
+    response, automation = settings.response, settings.automation
+    return Policies(
+        ResponsePolicy(forget_after_ms=round(response.forget_after * 1000), history=response.history),
+        AutomationPolicy(enabled=automation.enabled, per_hour=automation.per_hour, concurrent=automation.concurrent),
+        reopen_within_ms=round(response.reopen_within * 1000),
+    )
 
 
 class _KnownVariables(EnvSettingsSource):

@@ -16,11 +16,11 @@ from timetable import START, milliseconds, seconds
 
 from opsbridge.core.case import Case
 from opsbridge.core.coordination.news import Answer, Asked, Denied, Done, Granted, Halted, News
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.coordination.stage import Coordination
 from opsbridge.core.decisions import Impact, Root, Situation, Status
 from opsbridge.core.feedback import Approve, Reject, Result, Started
 from opsbridge.core.graph import CI
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Notification, Response
 from opsbridge.core.response.automation import Automation, Told
 from opsbridge.core.response.loop_state import FINAL

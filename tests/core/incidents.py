@@ -10,9 +10,9 @@ from opsbridge.core.decisions import Impact, Member, Moved, Root, Situation, Sit
 from opsbridge.core.event import SEVERITY_NUMBER
 from opsbridge.core.feedback import Feedback, Said
 from opsbridge.core.graph import CI, CIGraph
+from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import Incident, IncidentMembers, Notification
 from opsbridge.core.response.hearing import Spoken
-from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.response.selection import Decision, ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.reporting import slices

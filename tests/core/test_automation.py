@@ -8,7 +8,7 @@ from test_automation_scenarios import check_permits, once
 from timetable import START
 
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted
-from opsbridge.core.coordination.policy import AutomationPolicy
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Response
 from opsbridge.core.response.ids import rfc3339
 from opsbridge.core.rulebook import AutoResponse, BlastRadius

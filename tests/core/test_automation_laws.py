@@ -11,7 +11,7 @@ from timetable import START
 
 from estates import LAW, randoms
 from opsbridge.core.coordination.news import Asked, Done, Granted
-from opsbridge.core.coordination.policy import AutomationPolicy
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Response
 from opsbridge.core.response.automation import Automation, Told
 from opsbridge.core.response.loop import FORGET_AFTER_MS

@@ -23,8 +23,8 @@ from opsbridge.core.coordination.news import (
     Opened,
     ProblemClosed,
 )
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.coordination.stage import Coordination, Told
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Problem
 from opsbridge.core.rulebook import BlastRadius, Limit
 

@@ -10,10 +10,10 @@ from timetable import FAR, Scenario
 from opsbridge.core.case import Case
 from opsbridge.core.context import ChangeRecord
 from opsbridge.core.coordination.news import Asked, BelongsTo, Counted, Denied, Ended, Granted, Opened
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.decisions import Moved, RecentChange
 from opsbridge.core.feedback import CloseRecord, Feedback, Result, Split, StopAutomation
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,

@@ -12,11 +12,11 @@ from estates import LAW, LONG_GAPS, Step, apply, build, happen, randoms
 from opsbridge.core.decisions import Moved, Situation, SituationUpdate
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.policies import Policies
 from opsbridge.core.rulebook import Rulebook
-from opsbridge.core.second_level.level import SecondLevel
-from opsbridge.core.second_level.pace import REOPEN_WITHIN_MS
 from opsbridge.core.second_level.situations import LiveSituation, SituationState
 
+AGAIN: Final = Policies(reopen_within_ms=600_000)
 ONCE: Final = "0s db Down critical\n0s web Down major\n20s db Down resolved\n20s web Down resolved\n325s -\n"
 LIFE: Final = "10s db Down open v1 2/2\n21s db Down resolved v2 0/2\n325s db Down closed v3 0/2"
 ESTATE: Final = "web shop -> db"
@@ -27,7 +27,7 @@ def told(scenario: Scenario) -> list[Situation]:
 
 
 def test_the_same_root_soon_after_is_the_old_situation_with_what_it_had() -> None:
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         scenario.play(ONCE + "500s db Down critical\n500s shop Down major\n520s -").expect(
             news=LIFE + "\n510s db Down reopened v4 2/3",
             incidents="""
@@ -50,7 +50,7 @@ def test_the_same_root_soon_after_is_the_old_situation_with_what_it_had() -> Non
 
 
 def test_an_alert_of_it_that_fires_again_is_told_again_and_counted_once() -> None:
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         scenario.play(ONCE + "500s db Down critical\n520s -\n521s web Down major\n540s -").expect(
             news=LIFE + "\n510s db Down reopened v4 1/2\n522s db Down reopened v5 2/2\n527s db Down reopened v6 2/2"
         )
@@ -67,12 +67,12 @@ def test_an_alert_of_it_that_fires_again_is_told_again_and_counted_once() -> Non
     ids=["another class", "another root", "silent now", "too late"],
 )
 def test_what_is_another_failure_is_another_situation(again: str, news: str) -> None:
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         scenario.play(ONCE + again).expect(news=f"{LIFE}\n{news}")
 
 
 def test_at_the_last_moment_it_is_the_old_one_still() -> None:
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         scenario.play(ONCE + "914s db Down critical\n930s -").expect(news=LIFE + "\n924s db Down reopened v4 1/2")
 
 
@@ -81,7 +81,7 @@ def test_a_silent_root_is_the_same_as_a_silent_one() -> None:
         "{0}s web Down critical\n{0}s shop Down critical\n",
         "{0}s web Down resolved\n{0}s shop Down resolved\n",
     )
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         scenario.play(fails.format(0) + recovers.format(20) + "325s -\n" + fails.format(400) + "420s -").expect(
             news="10s db silent open v1 2/2\n21s db silent resolved v2 0/2\n"
             "325s db silent closed v3 0/2\n410s db silent reopened v4 2/2"
@@ -90,14 +90,14 @@ def test_a_silent_root_is_the_same_as_a_silent_one() -> None:
 
 def test_it_survives_a_restart_wherever_it_is() -> None:
     lines = (ONCE + "500s db Down critical\n500s shop Down major\n520s -\n530s shop Down resolved\n540s -").splitlines()
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         for line in lines:
             scenario.play(line).restart()
         scenario.expect(news=LIFE + "\n510s db Down reopened v4 2/3\n531s db Down reopened v5 1/3")
 
 
 def test_what_has_been_closed_is_forgotten_in_time() -> None:
-    with Scenario(ESTATE) as scenario:
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
         second = scenario.play(ONCE).pipeline.second
         assert (len(second), list(second.situations)) == (1, [])
         assert second.holder("db\x1fDown") is None
@@ -110,7 +110,6 @@ def test_what_has_been_closed_is_forgotten_in_time() -> None:
 
 def test_without_a_time_nothing_begins_again() -> None:
     with Scenario(ESTATE) as scenario:
-        scenario.pipeline.second = SecondLevel(scenario.graph, Rulebook(profiles=PROFILES), reopen_within_ms=0)
         scenario.play(ONCE)
         assert len(scenario.pipeline.second) == 0
         scenario.play("330s db Down critical\n350s -").expect(news=LIFE + "\n340s db Down open v1 1/1")
@@ -129,7 +128,7 @@ def test_what_several_domains_share_begins_again_with_all_the_members_that_it_ha
     fails = "{0}s a-host0 Unreachable critical\n{0}s a-host1 Unreachable critical\n{0}s a-host2 Unreachable critical\n"
     over = fails.format(20).replace("critical", "resolved")
     again = fails.format(500).replace("a-host0", "a-host3")
-    with Scenario(campus(2)) as scenario:
+    with Scenario(campus(2), policies=AGAIN) as scenario:
         for piece in (fails.format(0), over, "325s -", "400s -", again, "530s -"):
             scenario.play(piece)
             if restarted:
@@ -152,7 +151,7 @@ def test_what_several_domains_share_begins_again_with_all_the_members_that_it_ha
 
 
 def decided(graph: CIGraph, steps: list[Step]) -> list[Decision]:
-    pipeline = Pipeline(graph, Rulebook(profiles=PROFILES))
+    pipeline = Pipeline(graph, Rulebook(profiles=PROFILES), policies=AGAIN)
     return [decision for step in steps for decision in apply(pipeline, step)] + pipeline.finish()
 
 
@@ -178,7 +177,7 @@ def test_a_situation_goes_on_where_it_was(chance: random.Random) -> None:
         assert again == (before is not None and before.situation.status == "closed")
         if again:
             assert before is not None
-            assert update.told_ms < before.told_ms + REOPEN_WITHIN_MS
+            assert update.told_ms < before.told_ms + AGAIN.reopen_within_ms
             assert situation.root.ci == before.situation.root.ci
             assert situation.root.class_ == before.situation.root.class_
     for name, update in last.items():
@@ -192,8 +191,7 @@ def test_nothing_else_depends_on_it(chance: random.Random) -> None:
     graph = build(chance)
     steps = happen(chance, graph, (*LONG_GAPS, 150_000, 301_000))
     book = Rulebook(profiles=PROFILES)
-    with_it, without = Pipeline(graph, book), Pipeline(graph, book)
-    without.second = SecondLevel(graph, book, reopen_within_ms=0)
+    with_it, without = Pipeline(graph, book, policies=AGAIN), Pipeline(graph, book)
     for step in steps:
         found, wanted = (
             sorted(

@@ -18,10 +18,10 @@ from opsbridge.core.event import SEVERITY_NUMBER
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import Incident, IncidentMembers, Unanswered
 from opsbridge.core.response.backlog import Backlog
 from opsbridge.core.response.ids import rfc3339
-from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Answer, Answers, Rulebook
 from opsbridge.core.second_level.reporting import SLICE, slices

@@ -23,6 +23,7 @@ from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
+from opsbridge.core.policies import Policies
 from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.rules import compile_rules
@@ -124,10 +125,16 @@ def gathered(moves: Iterable[Moved]) -> Moved:
 class Scenario:
     """A pipeline on a small estate, with what it has decided so far; used as a context manager."""
 
-    def __init__(self, topology: str | CIGraph, book: Rulebook = EMPTY) -> None:
+    def __init__(
+        self,
+        topology: str | CIGraph,
+        book: Rulebook = EMPTY,
+        policies: Policies = Policies(),  # noqa: B008 - frozen
+    ) -> None:
+        self._policies = policies
         self.graph = graph_of(topology) if isinstance(topology, str) else topology
         self._book = replace(book, profiles=PROFILES) if book.profiles is EMPTY.profiles else book
-        self.pipeline = Pipeline(self.graph, self._book)
+        self.pipeline = Pipeline(self.graph, self._book, policies=policies)
         self._saved: dict[bytes, bytes | None] = {}
         self.ledger = Ledger(self.pipeline)
         self.decisions: list[Decision] = []
@@ -161,7 +168,7 @@ class Scenario:
         """Go on with a new pipeline that knows only what this one has saved."""
         old = self.pipeline
         self._saved.update(old.changes())
-        self.pipeline = Pipeline(self.graph, self._book, context=old.context)
+        self.pipeline = Pipeline(self.graph, self._book, policies=self._policies, context=old.context)
         self.pipeline.restore((key, value) for key, value in self._saved.items() if value is not None)
         self.pipeline.accounts = old.accounts
         self.ledger.pipeline = self.pipeline

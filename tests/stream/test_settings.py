@@ -7,8 +7,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import fields
 
-from opsbridge.core.coordination.policy import AutomationPolicy
-from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.policies import AutomationPolicy, Policies, ResponsePolicy
 from opsbridge.core.weights import Weights
 from opsbridge.settings import (
     AutomationSettings,
@@ -17,10 +16,8 @@ from opsbridge.settings import (
     ResponseSettings,
     Settings,
     SettingsError,
-    automation_policy,
     load_settings,
-    reopen_within_ms,
-    response_policy,
+    policies,
     weights,
 )
 from opsbridge.stream.connection import client_options, faust_credentials
@@ -150,21 +147,24 @@ def test_every_weight_can_be_set() -> None:
 
 
 def test_the_policies_are_settings_and_their_defaults_the_cores() -> None:
-    assert response_policy(Settings()) == ResponsePolicy()
-    assert automation_policy(Settings()) == AutomationPolicy()
+    assert policies(Settings()) == Policies()
     changed = load_settings(
-        response={"forget_after": 60, "history": 5}, automation={"enabled": False, "per_hour": 3, "concurrent": 1}
+        response={"forget_after": 60, "history": 5, "reopen_within": 30},
+        automation={"enabled": False, "per_hour": 3, "concurrent": 1},
     )
-    assert response_policy(changed) == ResponsePolicy(forget_after_ms=60_000, history=5)
-    assert automation_policy(changed) == AutomationPolicy(enabled=False, per_hour=3, concurrent=1)
-    assert reopen_within_ms(load_settings(correlation={"reopen_within": 0})) == 0
+    assert policies(changed) == Policies(
+        ResponsePolicy(forget_after_ms=60_000, history=5),
+        AutomationPolicy(enabled=False, per_hour=3, concurrent=1),
+        reopen_within_ms=30_000,
+    )
+    assert "reopen_within must be below forget_after" in problems(response={"reopen_within": 3600})[0]
     assert "greater than or equal to 1" in problems(automation={"per_hour": 0})[0]
 
 
 def test_every_policy_can_be_set() -> None:
     for section, policy in ((ResponseSettings, ResponsePolicy), (AutomationSettings, AutomationPolicy)):
         told = {field.name.removesuffix("_ms") for field in fields(policy)}
-        assert told == section.model_fields.keys()
+        assert told == section.model_fields.keys() - {"reopen_within"}
 
 
 @pytest.mark.parametrize(

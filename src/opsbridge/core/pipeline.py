@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from opsbridge.core.context import ChangeRecord, Context
 from opsbridge.core.coordination.news import Answer, BelongsTo, Denied, Granted, Halted, ProblemClosed
 from opsbridge.core.coordination.news import News as ResponseNews
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.coordination.stage import Coordination
 from opsbridge.core.decisions import (
     Derived,
@@ -31,8 +30,8 @@ from opsbridge.core.feedback import CloseRecord, Feedback, ResumeAutomation, Sto
 from opsbridge.core.first_level.level import FirstLevel, Heard, unknown_cis
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake, Report
+from opsbridge.core.policies import Policies
 from opsbridge.core.records import Problem
-from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.response.selection import Decision as Selected
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
@@ -135,22 +134,26 @@ class Pipeline:
         book: Rulebook = EMPTY,
         weights: Weights | None = None,
         *,
-        policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - frozen
-        automation: AutomationPolicy = AutomationPolicy(),  # noqa: B008 - frozen
+        policies: Policies = Policies(),  # noqa: B008 - frozen
         context: Context | None = None,
     ) -> None:
         """`context`: what is known about CIs besides their events; without one, it is what is learned (`learn`)."""
         self.context = Context(graph) if context is None else context
+        reopen = policies.reopen_within_ms
         self.intake = Intake(graph, book)
         self.first = FirstLevel(book, accept=self.intake.derived, context=self.context)
-        self.second = SecondLevel(graph, book, weights, context=self.context)
-        self.backbone = Backbone(graph, book, weights, context=self.context) if any(graph.backbone) else None
-        self.response = ResponseSelection(book, graph, policy)
-        self.coordination = Coordination(automation, graph)
+        self.second = SecondLevel(graph, book, weights, context=self.context, reopen_within_ms=reopen)
+        self.backbone = (
+            Backbone(graph, book, weights, context=self.context, reopen_within_ms=reopen)
+            if any(graph.backbone)
+            else None
+        )
+        self.response = ResponseSelection(book, graph, policies.response)
+        self.coordination = Coordination(policies.automation, graph)
         self.accounts = Accounts()
         self._graph = graph
         self._weights = weights
-        self._policies = policy, automation
+        self._policies = policies
         self._position = 0
         self._saved: dict[bytes, bytes | None] = {}  # what a reload brought
         self.accepted: list[Event] = []
@@ -307,10 +310,7 @@ class Pipeline:
         `graph`: the same estate, where rules have changed what its edges cost. This pipeline is not to be used any
         more; it must be one whose `changes` nobody else has taken.
         """
-        policy, automation = self._policies
-        new = Pipeline(
-            graph or self._graph, book, self._weights, policy=policy, automation=automation, context=self.context
-        )
+        new = Pipeline(graph or self._graph, book, self._weights, policies=self._policies, context=self.context)
         new._saved = self._saved | dict(self.changes())
         new.restore((key, value) for key, value in new._saved.items() if value is not None)
         new.accounts = self.accounts

@@ -9,10 +9,9 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from opsbridge.core.context import Context
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
-from opsbridge.core.response.policy import ResponsePolicy
+from opsbridge.core.policies import Policies
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.errors import OpsBridgeError
@@ -23,9 +22,7 @@ from opsbridge.settings import (
     KNOWN_ERRORS,
     Settings,
     SettingsError,
-    automation_policy,
-    reopen_within_ms,
-    response_policy,
+    policies,
     weights,
 )
 from opsbridge.topology.load import Topology, load_topology
@@ -51,9 +48,7 @@ class Estate:
     topology: str
     """The digest of the topology as it was loaded at the start."""
     context: Context = field(default_factory=Context)
-    response: ResponsePolicy = field(default_factory=ResponsePolicy)
-    automation: AutomationPolicy = field(default_factory=AutomationPolicy)
-    reopen_within_ms: int = 600_000
+    policies: Policies = field(default_factory=Policies)
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,9 +71,7 @@ def load_estate(settings: Settings) -> Estate:
         weights(settings),
         topology.digest,
         Context(topology.graph),
-        response=response_policy(settings),
-        automation=automation_policy(settings),
-        reopen_within_ms=reopen_within_ms(settings),
+        policies(settings),
     )
 
 

@@ -100,7 +100,7 @@ def second_level(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
         estate.graph,
         estate.book,
         estate.weights,
-        reopen_within_ms=estate.reopen_within_ms,
+        reopen_within_ms=estate.policies.reopen_within_ms,
         context=estate.context,
     )
     hear = _in_turn(decode_transitions, stage.advance, stage.regroup, tell)
@@ -113,7 +113,7 @@ def backbone(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
         estate.graph,
         estate.book,
         estate.weights,
-        reopen_within_ms=estate.reopen_within_ms,
+        reopen_within_ms=estate.policies.reopen_within_ms,
         context=estate.context,
     )
     hear = _in_turn(decode_news, stage.advance, stage.regroup, dispatch.situations)
@@ -130,7 +130,7 @@ def response(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
         for record in records:
             dispatch.responses(stage.answered(decode_answer(record.value or b"")))
 
-    stage = ResponseSelection(estate.book, estate.graph, estate.response)
+    stage = ResponseSelection(estate.book, estate.graph, estate.policies.response)
     hear_feedback = listening(stage, dispatch, share.partition, share.partitions)
     heard = {"situations": hear, "answers": hear_answers, "feedback": hear_feedback}
     return Step(stage, heard, lambda now: dispatch.responses(stage.expire(now)))
@@ -142,7 +142,7 @@ def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
     def hear(records: Records) -> None:
         dispatch.responses(stage.advance(decode_coordination(record.value or b"") for record in records))
 
-    stage = Coordination(estate.automation, estate.graph)
+    stage = Coordination(estate.policies.automation, estate.graph)
     return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)))
 
 

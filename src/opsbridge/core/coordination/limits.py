@@ -17,7 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted, Halted
-from opsbridge.core.coordination.policy import AutomationPolicy
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.response.ids import rfc3339
 from opsbridge.core.rulebook import Limit
 from opsbridge.core.spans import span

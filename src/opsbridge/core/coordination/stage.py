@@ -19,10 +19,10 @@ from opsbridge.core.coordination.news import (
     Opened,
     ProblemClosed,
 )
-from opsbridge.core.coordination.policy import AutomationPolicy
 from opsbridge.core.coordination.problems import Problems
 from opsbridge.core.decisions import Discrepancy
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Problem
 from opsbridge.core.state import Change
 

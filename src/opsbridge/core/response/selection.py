@@ -29,6 +29,7 @@ from opsbridge.core.feedback import (
     StopAutomation,
 )
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
@@ -50,7 +51,6 @@ from opsbridge.core.response.lifecycle import ENDED
 from opsbridge.core.response.memory import Memory
 from opsbridge.core.response.notices import wished
 from opsbridge.core.response.openings import ended, opened
-from opsbridge.core.response.policy import ResponsePolicy
 from opsbridge.core.response.tickets import Tickets
 from opsbridge.core.rulebook import EMPTY, Notify, Rulebook, Ticket
 from opsbridge.core.second_level.corrections import Regroup

@@ -32,7 +32,6 @@ from opsbridge.core.second_level import level
 from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.findings import KINDS, Finding, Findings, FindingState
 from opsbridge.core.second_level.level import SecondLevel, Told
-from opsbridge.core.second_level.pace import REOPEN_WITHIN_MS
 from opsbridge.core.second_level.reporting import dependents, slices
 from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
@@ -84,7 +83,7 @@ class Backbone:
         book: Rulebook = EMPTY,
         weights: Weights | None = None,
         *,
-        reopen_within_ms: int = REOPEN_WITHIN_MS,
+        reopen_within_ms: int = 0,
         context: Context | None = None,
     ) -> None:
         """`reopen_within_ms`: as in SecondLevel, of what is told here; what domains find is always new."""

@@ -21,7 +21,7 @@ from opsbridge.core.second_level.explanation import Region
 from opsbridge.core.second_level.inhibition import STATE, Inhibitor
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import CLOSE_AFTER_LONGEST_MS as CLOSE_AFTER_LONGEST_MS
-from opsbridge.core.second_level.pace import GROWN, PIECE, REOPEN_WITHIN_MS, UNQUIET_MS, next_tick, tick
+from opsbridge.core.second_level.pace import GROWN, PIECE, UNQUIET_MS, next_tick, tick
 from opsbridge.core.second_level.pace import LATENESS_MS as LATENESS_MS
 from opsbridge.core.second_level.pace import LONGEST_SILENCE_MS as LONGEST_SILENCE_MS
 from opsbridge.core.second_level.pace import QUIET_MS as QUIET_MS
@@ -49,7 +49,7 @@ class SecondLevel:
         *,
         lateness_ms: int = LATENESS_MS,
         report_after_ms: int = REPORT_AFTER_MS,
-        reopen_within_ms: int = REOPEN_WITHIN_MS,
+        reopen_within_ms: int = 0,
         owns_backbone: bool = False,
         context: Context | None = None,
     ) -> None:

@@ -38,9 +38,6 @@ CLOSE_AFTER_LONGEST_MS: Final = 14_400_000
 """...and a CI that alarms alone stays twice as long each time it comes back, at most this long: a chronic alarm opens
 few situations, not one again and again."""
 
-REOPEN_WITHIN_MS: Final = 600_000
-"""So long after a situation was closed the same root opens it again instead of a new one."""
-
 FLAPS_WITHIN_MS: Final = 3_600_000
 """A CI that fires again alone flaps in the situation that it belongs to, unless nothing has joined that for an hour."""
 
