@@ -13,7 +13,7 @@ from opsbridge.core.coordination.news import Asked, BelongsTo, Counted, Denied, 
 from opsbridge.core.decisions import Moved, RecentChange
 from opsbridge.core.feedback import CloseRecord, Feedback, Result, Split, StopAutomation
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.policies import AutomationPolicy
+from opsbridge.core.policies import AutomationPolicy, Policies
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
@@ -340,7 +340,7 @@ def test_through_the_core_automation_that_is_stopped_asks_nobody_to_do_anything(
 
 
 def test_policies_reach_the_stages() -> None:
-    pipeline = Pipeline(ESTATE, book(RESTART), automation=AutomationPolicy(enabled=False))
+    pipeline = Pipeline(ESTATE, book(RESTART), policies=Policies(automation=AutomationPolicy(enabled=False)))
     scenario = Scenario(ESTATE, book(RESTART))
     scenario.pipeline = pipeline
     scenario.ledger.pipeline = pipeline

@@ -164,7 +164,7 @@ def test_what_was_withheld_comes_when_its_source_has_been_over_for_a_while() -> 
                110s released db1:Slow by down db1:HostDown""",
         )
         assert scenario.pipeline.second.holder("db1\x1fSlow")
-        assert scenario.last().status == "open"
+        assert scenario.last().status == "reopened"
         scenario.checked()
 
 

@@ -94,6 +94,8 @@ class Situation(Shape):
     """Told when it closes: CIs that directly depend on the root and sent nothing, up to 50..."""
     heard: tuple[str, ...] = ()
     """...and those that sent something, up to 50."""
+    correction: str = ""
+    """The id of the feedback by which people put its alerts together; empty: the evidence did."""
 
 
 class SituationUpdate(Shape):
