@@ -2,7 +2,8 @@
 
 `python -m benchmarks.core`. Every repetition measures J (orjson.loads) and a fresh pipeline in turn; medians are shown.
 Events go through `sources.canonical.decode` and `Pipeline.advance` in batches, with the shipped rules; the collector is
-frozen after loading, as a worker does it. Saving the state (`changes`) is a column of its own.
+frozen after loading, as a worker does it. Saving the state (`changes`) is a column of its own. What the response side
+costs is told for each update of a situation as well, since few events lead to one.
 """
 
 import argparse
@@ -30,7 +31,8 @@ from opsbridge.sources.canonical import decode
 BATCH: Final = 1000
 NOW: Final = int(START.timestamp() + SPAN_S + 60) * 1000
 RULES: Final = Path(__file__).parent.parent / "correlation_rules"
-STAGES: Final = ("decode", "intake", "first", "second", "response", "save")
+TIMED: Final = ("first", "second", "response", "coordination")
+STAGES: Final = ("decode", "intake", *TIMED, "save")
 
 Batches = list[list[bytes]]
 
@@ -44,6 +46,8 @@ class Run:
     core: int = 0
     pause: float = 0.0
     decisions: Counter[str] = field(default_factory=Counter)
+    saved: int = 0
+    """Bytes of state that the response side changed."""
     roots: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,7 +107,7 @@ def run(graph: CIGraph, rules: RuleSet, batches: Batches) -> Run:
     result = Run()
     pipeline = Pipeline(graph, rules.book)
     spent = result.stages
-    for name in ("first", "second", "response"):
+    for name in TIMED:
         setattr(pipeline, name, _Timed(getattr(pipeline, name), name, spent))
     clock = time.thread_time_ns
     for batch in [*batches, None]:
@@ -119,8 +123,8 @@ def run(graph: CIGraph, rules: RuleSet, batches: Batches) -> Run:
         spent["decode"] += decoded - begun
         result.core += ended - begun
         _notice(result, made)
-        spent["save"] += _saved(pipeline)
-    spent["intake"] = result.core - sum(spent[name] for name in ("decode", "first", "second", "response"))
+        _save(result, pipeline)
+    spent["intake"] = result.core - sum(spent[name] for name in ("decode", *TIMED))
     if not pipeline.accounts.balanced():
         raise RuntimeError(f"the accounts do not balance: {pipeline.accounts.places}")
     return result
@@ -133,11 +137,13 @@ def _notice(result: Run, decisions: Iterable[Decision]) -> None:
             result.roots[decision.id] = decision.root.ci
 
 
-def _saved(pipeline: Pipeline) -> int:
+def _save(result: Run, pipeline: Pipeline) -> None:
     begun = time.thread_time_ns()
     changed: list[Change] = pipeline.changes()
-    del changed
-    return time.thread_time_ns() - begun
+    result.stages["save"] += time.thread_time_ns() - begun
+    result.saved += sum(
+        len(key) + len(value or b"") for key, value in changed if key.startswith((b"response:", b"coordination:"))
+    )
 
 
 def repeat(world: Estate, rules: RuleSet, payloads: Sequence[bytes], repetitions: int) -> list[Run]:
@@ -203,8 +209,9 @@ def stream_lines(sizes: Sequence[int], count: int, rules: RuleSet, repetitions: 
         "| CIs | events | J us | core us | core J | "
         + " | ".join(f"{stage} J" for stage in STAGES)
         + " | longest batch ms | incidents | decisions per event |"
+        " situation updates | response us an update | saved bytes an update |"
     )
-    yield "| ---: " * (8 + len(STAGES)) + "|"
+    yield "| ---: " * (11 + len(STAGES)) + "|"
     for size in sizes:
         world = estate(size)
         payloads = list(events(world, count))
@@ -215,10 +222,13 @@ def stream_lines(sizes: Sequence[int], count: int, rules: RuleSet, repetitions: 
         ratio = median(each.core / each.j for each in runs)
         stages = [median(each.stages[stage] / each.j for each in runs) for stage in STAGES]
         pause = min(each.pause for each in runs) * 1000
+        updates = runs[0].decisions["SituationUpdate"]
+        side = median(each.stages["response"] + each.stages["coordination"] for each in runs) / updates / 1000
         yield (
             f"| {size} | {number} | {j:.2f} | {whole:.2f} | {ratio:.2f} | "
             + " | ".join(f"{stage:.2f}" for stage in stages)
             + f" | {pause:.1f} | {len(runs[0].roots)} | {runs[0].decisions.total() / number:.2f} |"
+            f" {updates} | {side:.1f} | {runs[0].saved / updates:.0f} |"
         )
 
 

@@ -24,10 +24,12 @@ from opsbridge.core import context, decisions, feedback, records
 from opsbridge.core.decisions import Outcome, Reject, Rejected, Withheld
 from opsbridge.core.event import SEVERITIES, SIGNIFICANCES
 from opsbridge.core.intake import Report
+from opsbridge.core.response.lifecycle import Refused
 from opsbridge.core.second_level.situations import TRANSITIONS
 from opsbridge.rules.language.model import MODELS, RuleDocument
 from opsbridge.rules.matching.conditions import _OPERATORS, FIELDS, LABELS
-from opsbridge.settings import ENV_PREFIX, KafkaSettings, Section, Settings
+from opsbridge.settings import ENV_PREFIX, KafkaSettings, Settings
+from opsbridge.settings.sections import Section
 from opsbridge.stream.dead_letters import KEPT_BYTES, bury
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import CATALOGUE
@@ -42,7 +44,7 @@ def headers_of_a_dead_letter() -> list[str]:
     outbox = Outbox(BatchWriter(KafkaSettings()))
     record: ConsumerRecord[bytes | None, bytes | None]
     record = ConsumerRecord("t", 0, 7, 0, 0, b"k", b"x" * (KEPT_BYTES + 1), None, 1, 1, (("own", b"1"),))
-    bury(outbox, "dlq", record, Rejected(Reject.TOO_LARGE, "why"))
+    bury(outbox, "dlq", record, Rejected(Reject.TOO_LARGE, "why"), "intake")
     (((_, _, (_, _, headers, _))),) = outbox._pending
     return [name for name, _ in headers or [] if name != "own"]
 
@@ -76,6 +78,11 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
     "kinds of feedback": (
         names("docs/topics.md", "Feedback"),
         [str(kind.__struct_config__.tag) for kind in feedback.Feedback.__args__],
+    ),
+    "reasons why feedback changes nothing": (names("docs/topics.md", "Feedback", 1), [str(why) for why in Refused]),
+    "fields of what people put together": (
+        names("docs/topics.md", "Alerts", 1),
+        [field.encode_name for field in msgspec.structs.fields(decisions.Regroup)],
     ),
     "fields of a change record": (
         names("docs/topics.md", "Context"),

@@ -4,7 +4,13 @@ The core is pure: from the standard library it takes only what computes, and it 
 """
 
 import ast
-from collections.abc import Iterator
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -99,6 +105,49 @@ def files() -> list[tuple[str, Path]]:
 @pytest.mark.parametrize(("module", "path"), files(), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_file_keeps_to_its_room(module: str, path: Path) -> None:
     assert broken_laws(module, path.read_text()) == []
+
+
+def undeclared(source: str) -> set[str]:
+    """Packages that a source imports, and that nothing in `pyproject.toml` installs with OpsBridge."""
+    names = {name.split(".")[0] for _, name in imported(ast.parse(source))} - sys.stdlib_module_names - {"opsbridge"}
+    return {name for name in names if not installed() & {_plain(each) for each in _providers().get(name, [name])}}
+
+
+@cache
+def installed() -> frozenset[str]:
+    """The distributions that come with `opsbridge[demo]`, and pytest: who uses its plugin has it."""
+    project = tomllib.loads((SRC.parent / "pyproject.toml").read_text())["project"]
+    wanted = ["pytest", *project["dependencies"], *project["optional-dependencies"]["demo"]]
+    found: set[str] = set()
+    while wanted:
+        requirement, _, marker = wanted.pop().partition(";")
+        name = _plain(re.split(r"[^A-Za-z0-9._-]", requirement)[0])
+        if name not in found and "extra" not in marker:
+            found.add(name)
+            with suppress(PackageNotFoundError):  # for another platform
+                wanted += requires(name) or []
+    return frozenset(found)
+
+
+def _plain(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution.lower())
+
+
+@cache
+def _providers() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+@pytest.mark.parametrize(("module", "path"), files(), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_file_imports_only_what_is_installed_with_it(module: str, path: Path) -> None:
+    assert undeclared(path.read_text()) == set()
+
+
+def test_what_happens_to_be_installed_here_is_no_dependency() -> None:
+    assert undeclared("import hypothesis\nimport os\nfrom ruamel.yaml import YAML\nimport yaml") == {
+        "hypothesis",
+        "ruamel",
+    }
 
 
 def test_every_room_is_read() -> None:

@@ -11,7 +11,7 @@ from itil_flow import ARROWS, RULES, TOPOLOGY, Arrow, Audience, Outcome, class_o
 from opsbridge.core.decisions import Rejected, Withheld
 from opsbridge.core.feedback import Feedback
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.times import rfc3339
 from opsbridge.rules import compile_rules
 from opsbridge.rules.load import load_rules
 from opsbridge.sources.canonical import decode

@@ -208,6 +208,21 @@ def test_another_topology_splits_what_it_does_not_connect() -> None:
     assert [each.kind for each in answer.differences] == ["merges"]
 
 
+def test_known_errors_are_compared_by_what_rules_make_of_them() -> None:
+    known = "version: 1\nknown_errors:\n  - {id: KE-1, title: t, match: {root.ci: far}, workaround: w}\n"
+    Path("known.yaml").write_text(known)
+    flags = rules("  - {id: known-is-none, kind: respond, response: none, match: {known_error: KE-1}}\n")
+    both = [*flags, "--against-rules", flags[1]]
+    assert backtest(*both).exit_code == 0
+    (difference,) = document(backtest(*both, "--known-errors", "known.yaml", "-o", "json")).differences
+    assert (difference.kind, difference.old[0].root) == ("closes", "far")
+    assert backtest(*both, "--against-known-errors", "known.yaml").exit_code == 0, "the new ones are the old ones"
+    Path("known_errors").mkdir()
+    Path("known_errors/known.yaml").write_text(known)
+    assert backtest(*both).exit_code == 0, "the old ones are those of the settings"
+    assert "would not open" not in backtest(*both, "--known-errors", "known.yaml").stdout
+
+
 def test_another_severity_is_a_small_change() -> None:
     text = "  - {id: disks, kind: classify, severity: minor, match: {class: DiskFull}}\n"
     result = backtest(*rules(text))
@@ -247,7 +262,7 @@ def test_what_rules_with_a_memory_do_is_compared() -> None:
     [
         (["--rules", "correlation_rules"], "give --events FILE or --topic"),
         (["--events", "events.jsonl", "--topic", "--rules", "x"], "give --events FILE or --topic"),
-        (["--events", "events.jsonl"], "give --rules, --topology or both: what would be new"),
+        (["--events", "events.jsonl"], "give --rules, --topology or --known-errors: what would be new"),
         (["--events", "events.jsonl", "--rules", "x", "--since", "1d"], "--since is about --topic"),
         (["--events", "events.jsonl", "--rules", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--events", "events.jsonl", "--topology", "nowhere.yaml"], "nowhere.yaml: cannot be read"),

@@ -60,6 +60,7 @@ async def test_send_publishes_lines_as_they_are_keyed_by_ci(
         ("feedback", b'{"incident":"INC-1","by":"ann"}', b"S-1"),
         ("feedback", b'{"response":"RSP-1","situation":"S-2"}', b"S-2"),
         ("feedback", b'{"kind":"stop_automation"}', None),
+        ("feedback", b'{"kind":"stop_automation","id":"1","time":"2026-01-01T12:00:00Z","by":"ann"}', None),
         ("context", b'{"kind":"change","id":"c1"}', b"change:c1"),
     ],
 )
@@ -73,6 +74,9 @@ async def test_send_gives_feedback_and_context_the_key_that_belongs_to_them(
     sent = await _invoke("send", str(tmp_path / "said.jsonl"), *flags)
     assert sent.exit_code == 0, sent.stderr
     assert f"1 lines sent to {prefix}{to}.v1" in sent.stderr
+    understood = b'"by":"ann"}' in line and b'"kind"' in line
+    assert ("said.jsonl:1: invalid_field: " not in sent.stderr) == understood
+    assert (", 1 of them for the dead letters" not in sent.stderr) == understood
     async with AIOKafkaConsumer(
         f"{prefix}{to}.v1", bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
     ) as consumer:

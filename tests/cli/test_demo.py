@@ -22,7 +22,7 @@ from opsbridge.demo.scenario import HEARD, Failure, Fate, Hang, Record, Scenario
 from opsbridge.demo.stage import DemoStageError, running_executor, running_worker
 from opsbridge.executor import load_actions
 from opsbridge.executor.actions import Command
-from opsbridge.rules import compile_rules, load_rules
+from opsbridge.rules import compile_rules, load_known_errors, load_rules
 from opsbridge.sources.canonical import decode
 from opsbridge.topology import load_topology
 from opsbridge.web.metrics import Metrics
@@ -42,7 +42,8 @@ class Play:
 
     def __init__(self, scenario: Scenario, graph: CIGraph) -> None:
         rules = load_rules([REPOSITORY / "correlation_rules", DEMO_RULES]).rules
-        self.pipeline = Pipeline(graph, compile_rules(rules, graph).book)
+        known = load_known_errors([REPOSITORY / "known_errors"], required=True).errors
+        self.pipeline = Pipeline(graph, compile_rules(rules, graph, known).book)
         self.audience = Audience()
         self.fates: Counter[Fate] = Counter()
         self.clock = 0
@@ -359,10 +360,12 @@ def test_the_life_of_an_auto_response_is_told_in_words() -> None:
     def news(response: Response) -> list[str]:
         return audience.response(msgspec.json.encode(response))
 
-    assert news(told("vm-1", "requested", "")) == ["RSP-vm-1 requested: restart on vm-1, attempt 1 of 2"]
+    assert news(told("vm-1", "requested", "")) == [
+        "RSP-vm-1 requested: restart on vm-1, attempt 1 of 2 - an executor is asked"
+    ]
     assert news(told("vm-1", "requested", "succeeded", version=2)) == []
     assert news(told("vm-1", "effective", "succeeded", version=3)) == [
-        "RSP-vm-1 effective: restart on vm-1, attempt 1 of 2"
+        "RSP-vm-1 effective: restart on vm-1, attempt 1 of 2 - the alerts have ended, nobody has to be told"
     ]
     assert news(told("vm-1", "requested", "", version=2)) == []
     assert audience.responses["RSP-vm-1"].status == "effective"
@@ -397,7 +400,8 @@ def test_the_life_of_an_incident_is_told_in_words() -> None:
     assert told(snapshot(1, status="open", root="h1")) == ["INC-1 opened"]
     assert told(snapshot(1, status="open", root="h1")) == []
     assert told(snapshot(2, status="open")) == ["INC-1 re-rooted"]
-    assert told(snapshot(3)) == ["INC-1 resolved"]
+    assert told(snapshot(2, status="resolved")) == ["INC-1 resolved"], "of equal versions the later one counts"
+    assert told(snapshot(3)) == []
     assert told(snapshot(4, status="reopened")) == ["INC-1 reopened"]
     assert told(snapshot(5, status="merged", merged_into="INC-0")) == ["INC-1 merged into INC-0"]
     assert told(snapshot(1, name="INC-2")) == ["INC-2 opened", "INC-2 is resolved already"]
@@ -440,7 +444,9 @@ def test_the_figures_are_the_worker_s_own() -> None:
 async def test_a_worker_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text("nonsense: 1\n")
-    async with running_worker("127.0.0.1:1", REPOSITORY / "topology", rules, tmp_path) as worker:
+    async with running_worker(
+        "127.0.0.1:1", REPOSITORY / "topology", rules, REPOSITORY / "known_errors", tmp_path
+    ) as worker:
         with pytest.raises(DemoStageError, match="the worker ended with exit code 2; its last lines:\n") as failed:
             await worker.until_ready()
     assert "rules.yaml:1:1: nonsense: unknown field" in str(failed.value)

@@ -75,6 +75,7 @@ BESIDES = [
 GOLDEN = """\
 INC (critical, open): silent failure on sw-2 affects 5 dependent CIs
 opened 2026-01-01T00:00:01.000Z; 4 alerts, 4 of them firing
+P3: impact low, urgency high
 
 Root cause: sw-2, which sent nothing itself; confidence N
   N nats are saved: its failure explains the alerts of 4 of 4 CIs
@@ -265,6 +266,8 @@ def test_stdin_gzip_and_several_files_give_the_same(
         (["INC-1", "events.jsonl", "--topic"], "--topic takes one ID and no EVENTS"),
         (["--all", "--topic"], "--topic takes one ID and no EVENTS"),
         (["INC-1", "events.jsonl", "--since", "1h"], "--since is about --topic"),
+        (["INC-1", "--topic", "--feedback", "f.jsonl"], "--feedback and --context are about EVENTS"),
+        (["INC-1", "events.jsonl", "--known-errors", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["INC-1", "--topic", "--since", "soon"], "expected a number with s, m, h or d, not 'soon'"),
         (["INC-1", "nowhere.jsonl"], "nowhere.jsonl: No such file or directory"),
         (["INC-1", "-", "--topology", "nowhere.yaml"], "nowhere.yaml"),
@@ -274,6 +277,55 @@ def test_wrong_usage_ends_with_two(arguments: list[str], told: str) -> None:
     result = CliRunner().invoke(app, ["explain", *arguments])
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+KNOWN = """\
+version: 1
+known_errors:
+  - {id: KE-1, title: It hangs, match: {root.ci: sw-2}, workaround: Cut its power., permanent_fix: ""}
+"""
+RESTART = """\
+version: 1
+rules:
+  - {id: calls, kind: respond, response: incident, match: {status: open}, group: network}
+  - {id: restart, kind: respond, response: auto_response, match: {status: open}, action: restart, verify: {by: result}}
+"""
+
+
+def test_what_was_made_of_it_is_told_too(explain: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(KNOWN)
+    (tmp_path / "rules.yaml").write_text(RESTART)
+    change = {"kind": "change", "id": "CHG-7", "cis": ["sw-2"], "title": "new firmware", "begins": at(0)}
+    (tmp_path / "context.jsonl").write_text(json.dumps(change | {"state": "done", "ends": at(0)}))
+    (found,) = answers(explain(STORM, "--all", "-o", "json"))
+    assert found.incident is not None
+    (tried,) = found.incident.attempts
+    said = {"situation": found.incident.situation, "response": tried.response, "by": "executor", "kind": "result"}
+    said |= {"id": "f1", "time": at(11), "idempotency_key": f"{tried.response}:action:1", "outcome": "succeeded"}
+    acts = [{"kind": kind, "id": kind, "time": at(12), "by": "kim"} for kind in ("acknowledge", "reopen", "comment")]
+    of_it = [each | {"incident": found.incident.id, "note": "on site"} for each in acts]
+    lines = [json.dumps(each) for each in [said, *of_it]]
+    (tmp_path / "feedback.jsonl").write_text("\n".join([*lines, "no feedback"]))
+    flags = ["--known-errors", "known.yaml", "--feedback", "feedback.jsonl", "--context", "context.jsonl"]
+    result = explain(STORM, "e1", *flags)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("feedback.jsonl:5: invalid_json") == 1, "told once, though there are several runs"
+    _, _, told = result.stdout.partition("firing\n")
+    handled, _, _ = told.partition("\n\n")
+    assert re.sub(r"2026-01-01T\S+Z|RSP-\w+", "X", handled).splitlines() == [
+        "P3: impact low, urgency high, group network",
+        "known error KE-1: It hangs; Cut its power.",
+        "change CHG-7 to sw-2, from X: new firmware",
+        "tried restart (X): effective, it was done, which is taken as proof",
+        "X executor result X succeeded",
+        "X kim acknowledge on site",
+        "X kim reopen on site, which changed nothing: not_over",
+        "X kim comment on site",
+    ]
+
+
+def at(second: int) -> str:
+    return f"2026-01-01T00:{second // 60:02}:{second % 60:02}Z"
 
 
 # live

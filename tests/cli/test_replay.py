@@ -93,6 +93,32 @@ def test_a_storm_is_one_incident_that_names_the_silent_root_and_all_its_events(r
     assert storm.keys() == set(FinalIncident.__struct_fields__)
 
 
+def test_known_errors_are_attached_and_rules_may_ask_for_them(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(
+        "version: 1\nknown_errors:\n"
+        "  - {id: KE-1, title: Hangs, match: {root.ci: sw}, workaround: Cut its power., permanent_fix: ''}\n"
+    )
+    (tmp_path / "rules.yaml").write_text(
+        RULES + "  - {id: on-site, kind: respond, response: incident, match: {known_error: KE-1}, group: on-site}\n"
+    )
+    storm, other = sorted(incidents(run(STORM, "--known-errors", str(tmp_path / "known.yaml"))), key=by_size)
+    assert (storm["known_errors"], storm["group"], storm["priority"]) == (
+        [{"id": "KE-1", "title": "Hangs", "workaround": "Cut its power.", "permanent_fix": "", "problem": ""}],
+        "on-site",
+        "P3",
+    )
+    assert (other["known_errors"], other["group"]) == ([], "")
+    storm, _ = sorted(incidents(run(STORM)), key=by_size)
+    assert (storm["known_errors"], storm["group"]) == ([], "")
+    result = run(STORM, "--known-errors", str(tmp_path / "none.yaml"))
+    assert result.exit_code == 2
+    assert "none.yaml: cannot be read" in result.stderr
+
+
+def by_size(incident: dict[str, object]) -> int:
+    return -len(incident["events"])  # type: ignore[arg-type]
+
+
 def test_an_alias_means_its_ci(run: Callable[..., Result]) -> None:
     result = run([event(1, "10.0.0.1"), event(2, "h1")])
     (incident,) = incidents(result)

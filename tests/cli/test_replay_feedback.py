@@ -53,6 +53,38 @@ def test_feedback_is_heard_in_its_time(period: Period, tmp_path: Path) -> None:
     assert incident.status != "open"
 
 
+@pytest.mark.parametrize(("second", "outcome", "late"), [(150, "succeeded", False), (152, "succeeded", True)])
+def test_a_deadline_that_passes_before_a_result_is_said_passes_before_it(
+    period: Period, tmp_path: Path, second: int, outcome: str, late: bool
+) -> None:
+    """Also if no event comes between them; the request is from 31 s, and has two minutes."""
+    first = next(each for each in told(period, tmp_path / "first").responses.values() if each.ci == "web")
+    said = {"kind": "result", "id": "r1", "time": at(second), "by": "executor", "outcome": outcome}
+    said |= {"response": first.id, "situation": first.situation, "idempotency_key": f"{first.id}:action:1"}
+    (tmp_path / "said.jsonl").write_text(json.dumps(said))
+    quiet = tmp_path / "quiet.jsonl"
+    quiet.write_bytes(
+        b"".join(
+            line
+            for line in period.events.read_bytes().splitlines(keepends=True)
+            if not at(100) < time_of(line) < at(199)
+        )
+    )
+    assert (
+        replay(period, "--feedback", tmp_path / "said.jsonl", "--records", tmp_path / "r", events=quiet).exit_code == 0
+    )
+    response = fold(read_records(tmp_path / "r")).responses[first.id]
+    assert (response.tried[0].outcome, response.tried[0].late) == (outcome, late)
+    assert response.status == ("escalated" if late else "effective")
+
+
+def time_of(line: bytes) -> str:
+    try:
+        return str(json.loads(line).get("time", ""))
+    except json.JSONDecodeError:
+        return ""
+
+
 def test_results_of_auto_responses_are_heard(period: Period, tmp_path: Path) -> None:
     found = told(period, tmp_path / "r", "--feedback", period.feedback)
     statuses = {each.ci: each.status for each in found.responses.values() if each.tried and each.tried[0].by}
@@ -105,6 +137,7 @@ def test_a_recording_is_replayed_with_all_that_was_said(period: Period, tmp_path
     first = told(period, tmp_path / "r", "--feedback", period.feedback, "--context", period.context)
     result = replay(period, "--records", tmp_path / "again", events=tmp_path / "r")
     assert result.exit_code == 0, result.stderr
+    assert f"{tmp_path / 'r' / 'events.jsonl'}:" in result.stderr  # a line that is no event is found again
     again = fold(read_records(tmp_path / "again"))
     assert again.incidents == first.incidents
     assert again.responses == first.responses

@@ -28,7 +28,8 @@ def period(tmp_path_factory: pytest.TempPathFactory) -> Period:
 @pytest.fixture(scope="module")
 def recording(period: Period) -> Path:
     with Recorder(period.directory / "topics") as recorder:
-        recorder.write_all(period.records())
+        for record in period.records():
+            recorder.write(record)
     return period.directory / "topics"
 
 
@@ -123,7 +124,7 @@ def test_figures_that_do_not_add_up_end_with_one(period: Period, recording: Path
         (["events", "--replay"], "--replay is about a directory"),
         (["topics", "--feedback", "x"], "--feedback and --context are about events that are replayed"),
         (["topics", "--since", "soon"], "--since"),
-        (["topics", "--outages", "none.csv"], "none.csv: No such file or directory"),
+        (["topics", "--outages", "none.csv"], "none.csv: cannot be read: No such file or directory"),
         (["none.jsonl"], "none.jsonl: No such file or directory"),
         (["empty"], "no records here"),
         (["broken"], "incidents.jsonl:2: no record: "),

@@ -13,14 +13,15 @@ from opsbridge.review.model import Review, Spread
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = [Path(opsbridge.demo.__file__).parent / "rules.yaml", ROOT / "correlation_rules"]
+ESTATE = ["--topology", str(ROOT / "topology"), "--known-errors", str(ROOT / "known_errors")]
 
 TICK_SECONDS = 1.0
 """Live, time passes in steps; what is told at one of them is told so much later than in a replay at most."""
 
 
 def review(recording: Path, *flags: str) -> Review:
-    estate = ["--topology", str(ROOT / "topology"), *(word for path in RULES for word in ("--rules", str(path)))]
-    result = CliRunner().invoke(app, ["review", str(recording), *flags, *estate, "--json"])
+    rules = [word for path in RULES for word in ("--rules", str(path))]
+    result = CliRunner().invoke(app, ["review", str(recording), *flags, *ESTATE, *rules, "--json"])
     assert result.exit_code == 0, result.stderr
     return msgspec.json.decode(result.stdout, type=Review)
 
@@ -34,8 +35,8 @@ def without_times(found: Review) -> Review:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("demo") / "topics"
-    estate = ["--topology", str(ROOT / "topology"), "--rules", str(ROOT / "correlation_rules")]
-    result = CliRunner().invoke(app, ["demo", "--plain", "--seconds", "20", "--record", str(directory), *estate])
+    run = ["demo", "--plain", "--seconds", "20", "--record", str(directory), "--rules", str(RULES[1])]
+    result = CliRunner().invoke(app, [*run, *ESTATE])
     assert result.exit_code == 0, result.stdout + result.stderr
     return directory
 

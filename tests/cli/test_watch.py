@@ -187,6 +187,23 @@ def test_the_topology_is_read_again_only_as_it_was(rules: Path, tmp_path: Path) 
     assert made.again().graph is made.graph
 
 
+def test_known_errors_that_change_are_taken_over(rules: Path, tmp_path: Path) -> None:
+    def known(name: str) -> str:
+        said = f"{{id: {name}, title: t, match: {{root.ci: h1}}, workaround: w, permanent_fix: ''}}"
+        return f"version: 1\nknown_errors: [{said}]\n"
+
+    folder = tmp_path / "known"
+    folder.mkdir()
+    (folder / "known.yaml").write_text(known("KE-1"))
+    with replay("--rules", str(rules), "--known-errors", str(folder)) as running:
+        running.feed(event(1, "Down"))
+        exchange(folder / "known.yaml", known("KE-2"))
+        running.wait_for("with other tables or known errors; digest ")
+        running.feed(event(2, "Down", ci="h2", second=30))
+        incidents, _ = running.end()
+    assert [each["known_errors"][0]["id"] for each in incidents if each["known_errors"]] == ["KE-2"]  # type: ignore[index]
+
+
 def test_a_hang_up_is_always_answered(rules: Path) -> None:
     with replay("--rules", str(rules)) as running:
         running.feed(event(1, "Down"))

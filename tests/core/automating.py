@@ -24,7 +24,7 @@ from opsbridge.core.policies import AutomationPolicy
 from opsbridge.core.records import Notification, Response
 from opsbridge.core.response.automation import Automation, Told
 from opsbridge.core.response.loop_state import FINAL
-from opsbridge.core.rulebook import ActionCall, Answers, AutoResponse
+from opsbridge.core.rulebook import ActionCall, AutoResponse, Selection
 from opsbridge.core.state import Change
 
 RESTART: Final = ActionCall("restart", {"host": "{root.ci}"}, deadline_ms=60_000)
@@ -85,9 +85,9 @@ class Desk:
         """Everything that automation heard: when, what, and whether what rules require held."""
         self._feedback = 0
 
-    def respond(self, _case: Case) -> Answers:
+    def respond(self, _case: Case) -> Selection:
         """The rules, as the stage asks them."""
-        return Answers(further=self.rules)
+        return Selection(further=self.rules)
 
     def requires(self, _case: Case) -> bool:
         """What rules may require: true until `holds no`."""
@@ -200,7 +200,7 @@ class Desk:
             return self.automation.wanted(heard, self.rules)
         if isinstance(heard, Granted | Denied):
             return self.automation.answered(heard, self._case(heard.situation))
-        told, reason = self.automation.heard(heard, self._case(heard.situation))
+        told, reason = self.automation.heard(heard)
         self.reasons.append(reason)
         return told
 

@@ -8,11 +8,10 @@ import msgspec
 
 from opsbridge.core.decisions import Impact, Member, Moved, Root, Situation, SituationUpdate, Status
 from opsbridge.core.event import SEVERITY_NUMBER
-from opsbridge.core.feedback import Feedback, Said
+from opsbridge.core.feedback import AboutIncident, Feedback, Said
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import Incident, IncidentMembers, Notification
-from opsbridge.core.response.hearing import Spoken
 from opsbridge.core.response.selection import Decision, ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.reporting import slices
@@ -124,7 +123,7 @@ class Desk:
         self.take(self.stage.advance(self.update(status, **other)))  # type: ignore[arg-type]
 
     @staticmethod
-    def spoken(word: str, **fields: object) -> Spoken:
+    def spoken(word: str, **fields: object) -> AboutIncident:
         """What somebody says about the incident."""
         said = {"kind": word, "id": word, "by": "jo", "time": datetime(2026, 9, 21, tzinfo=UTC), "incident": INCIDENT}
         if not (word == "assign" and fields.keys() & {"group", "note"}):
@@ -150,16 +149,20 @@ class Desk:
         self.told_at += [self.stage.now] * len(told)
 
     def restart(self) -> None:
-        """Go on with another stage that knows only what this one has saved."""
+        """Go on with another stage that knows only what this one has saved, in whatever order."""
+        saved, now = self.saved(), self.stage.now
+        self.stage = ResponseSelection(*self._made_of)
+        self.stage.restore(reversed(saved))
+        self.stage.now = now
+
+    def saved(self) -> list[tuple[bytes, bytes]]:
+        """All that the stage has saved by now."""
         for key, value in self.stage.changes():
             if value is None:
                 self._saved.pop(key, None)
             else:
                 self._saved[key] = value
-        now = self.stage.now
-        self.stage = ResponseSelection(*self._made_of)
-        self.stage.restore(self._saved.items())
-        self.stage.now = now
+        return list(self._saved.items())
 
     # what was told
 

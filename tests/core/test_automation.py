@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from automating import PROBE, UNDO, Desk, rule, situation_id
 from test_automation_scenarios import check_permits, once
@@ -9,9 +10,10 @@ from timetable import START
 
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted
 from opsbridge.core.policies import AutomationPolicy
-from opsbridge.core.records import Response
-from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.records import Response, Tried
+from opsbridge.core.response.loop_state import OUTPUT, bounded
 from opsbridge.core.rulebook import AutoResponse, BlastRadius
+from opsbridge.core.times import rfc3339
 
 
 def test_a_reason_is_given_for_what_changes_nothing() -> None:
@@ -48,6 +50,14 @@ def test_a_late_result_is_recorded_and_changes_nothing() -> None:
     assert response.status == "escalated"
     assert desk.reasons[0] == f"too late: nobody waits for {response.id}:action:1 any more; it is only recorded"
     assert desk.reasons[1].startswith("its result has been heard before: attempt 1 had no result in time (too late")
+
+
+def test_what_was_printed_is_bounded_and_the_oldest_goes_first() -> None:
+    tried = [Tried(f"k:{n}", "action", n, "", output="\x01" * OUTPUT) for n in range(20)]
+    kept = bounded(tried)
+    assert [each.output == "" for each in kept] == [True] * 12 + [False] * 8
+    assert [each.idempotency_key for each in kept] == [each.idempotency_key for each in tried]
+    assert len(msgspec.json.encode(kept)) < 110_000
 
 
 def test_what_is_asked_of_executors() -> None:

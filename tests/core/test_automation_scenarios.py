@@ -12,7 +12,7 @@ from automating import PROBE, UNDO, Desk, rule
 
 from opsbridge.core.coordination.news import Asked, Denied, Done
 from opsbridge.core.records import Notification, Response
-from opsbridge.core.response.automation import TRANSITIONS
+from opsbridge.core.response.loop_state import TRANSITIONS
 from opsbridge.core.rulebook import AutoResponse, BlastRadius, Limit
 
 

@@ -17,9 +17,9 @@ from opsbridge.core.explain.because import Explanation, Membership, Term, explai
 from opsbridge.core.explain.explaining import Explainer
 from opsbridge.core.explain.trial import Scene, Trial
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.ids import incident_id
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.records import Incident
-from opsbridge.core.response.ids import incident_id
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level.evidence import NEVER
 from opsbridge.core.second_level.explanation import confidence

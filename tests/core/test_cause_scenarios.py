@@ -156,7 +156,7 @@ def test_a_flap_storm_of_300_cycles_is_one_incident() -> None:
         scenario.play(flaps + "6100s -")
         incident = scenario.last()
         assert (incident.root.ci, incident.status, incident.alerts) == ("db", "resolved", 1)
-        assert incident.version < 160
+        assert incident.version < 170
         scenario.checked()
 
 

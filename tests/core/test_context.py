@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Literal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbridge.core.calendar import FOREVER
-from opsbridge.core.context import KEEP_MS, RECENT_MS, ChangeRecord, Context
+from opsbridge.core.context import KEEP_MS, RECENT_MS, TITLE, ChangeRecord, Context
 from opsbridge.core.decisions import RecentChange
 from opsbridge.core.graph import CI, CIGraph
 
@@ -102,6 +103,13 @@ def test_a_newer_version_stands_in_the_place_of_the_old_one() -> None:
     context.forget("CHG-1")
     assert context.version > before
     assert names(context, 35, "web") == []
+
+
+def test_of_a_title_only_so_much_is_told() -> None:
+    long = msgspec.structs.replace(record(0), title="t" * 250_000, begins=datetime.max.replace(tzinfo=UTC))
+    assert knowing(long).recent("db", START) == ()
+    (change,) = knowing(msgspec.structs.replace(long, begins=record(0).begins)).recent("db", START)
+    assert change.title == "t" * TITLE
 
 
 def test_what_is_cancelled_counts_for_nothing() -> None:

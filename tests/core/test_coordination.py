@@ -119,6 +119,7 @@ def test_a_stop_holds_until_somebody_resumes() -> None:
         "stopped",
     ]
     stage = restarted(stage)
+    assert stage.stopped
     (denied,) = stage.advance([asked(4, 7)])
     assert isinstance(denied, Denied)
     assert denied.detail == "ann has stopped all automation at 1970-01-01T00:00:00.005Z"
@@ -126,6 +127,7 @@ def test_a_stop_holds_until_somebody_resumes() -> None:
         "granted",
         "granted",
     ], "the same stop, told again, does not stop it again"
+    assert not stage.stopped
 
 
 def test_undoing_is_not_limited_and_counts_nowhere() -> None:

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from timetable import FAR, PROFILES, START, Scenario, graph_of
 
 from estates import LAW, LONG_GAPS, build, happen, randoms
-from opsbridge.core.decisions import Member, SituationUpdate, Transition
+from opsbridge.core.decisions import Member, Regroup, SituationUpdate, Transition
 from opsbridge.core.event import Event
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.second_level.backbone import Backbone
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.level import CLOSE_AFTER_LONGEST_MS, SecondLevel, Told
 from opsbridge.core.second_level.regrouping import CORRECTIONS_FORGOTTEN_MS
 
@@ -364,6 +363,16 @@ def test_a_correction_that_comes_again_changes_nothing(life: tuple[CIGraph, list
 def test_what_is_told_adds_up(life: tuple[CIGraph, list[Step], random.Random]) -> None:
     """Also of what has been corrected; and as long as one fires, an alert is in one situation that is not over."""
     graph, steps, _ = life
+    adds_up(graph, steps)
+
+
+def test_a_root_that_a_correction_changed_is_scored_before_another_one_takes_its_evidence() -> None:
+    chance = random.Random(16681)  # two corrections within a second
+    graph = build(chance)
+    adds_up(graph, corrected(chance, graph))
+
+
+def adds_up(graph: CIGraph, steps: list[Step]) -> None:
     desk = Corrected(SecondLevel(graph, BOOK))
     for step in steps:
         desk.take(step)

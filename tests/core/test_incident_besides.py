@@ -12,6 +12,7 @@ from opsbridge.core.context import ChangeRecord
 from opsbridge.core.coordination.news import Asked, BelongsTo, Counted, Denied, Ended, Granted, Opened
 from opsbridge.core.decisions import Moved, RecentChange
 from opsbridge.core.feedback import CloseRecord, Feedback, Result, Split, StopAutomation
+from opsbridge.core.ids import derived_id
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.policies import AutomationPolicy, Policies
 from opsbridge.core.records import (
@@ -25,26 +26,27 @@ from opsbridge.core.records import (
     ServiceRequest,
     Unanswered,
 )
-from opsbridge.core.response.ids import derived_id
+from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.response.tickets import KEPT_MS
 from opsbridge.core.rulebook import (
     ActionCall,
-    Answer,
-    Answers,
     AutoResponse,
     Further,
+    Handling,
     Notify,
     ProblemWatch,
     Rulebook,
+    Selection,
     Ticket,
 )
 from opsbridge.core.second_level.reporting import slices
+from opsbridge.core.times import rfc3339
 
 NOW = datetime(2026, 9, 21, tzinfo=UTC)
 
 
-def book(*further: Further, answer: Answer = Answer()) -> Rulebook:  # noqa: B008 - frozen
-    return Rulebook(respond=lambda _: Answers(answer, further))
+def book(*further: Further, answer: Handling = Handling()) -> Rulebook:  # noqa: B008 - frozen
+    return Rulebook(respond=lambda _: Selection(answer, further))
 
 
 def tickets(desk: Desk) -> list[ChangeRequest | ServiceRequest]:
@@ -68,7 +70,7 @@ def test_category_group_runbook_and_links_come_from_the_rule_and_then_from_the_r
         "https://run/db",
         ("https://d",),
     )
-    answer = Answer("mine", category="own", group="{root.ci}-team", links=("https://x/{incident}",))
+    answer = Handling("mine", category="own", group="{root.ci}-team", links=("https://x/{incident}",))
     desk = Desk(book(answer=answer))
     desk.news()
     told = desk.incident
@@ -80,9 +82,9 @@ def test_known_errors_and_recent_changes_are_attached_and_rules_may_ask_for_them
     leak = KnownError("KE-1", "Leaks memory", "restart it")
     cases: list[Case] = []
 
-    def respond(case: Case) -> Answers:
+    def respond(case: Case) -> Selection:
         cases.append(case)
-        return Answers()
+        return Selection()
 
     desk = Desk(Rulebook(known_errors=lambda _: (leak,), respond=respond))
     change = RecentChange("CHG-1", "db", "new version", START - MINUTE)
@@ -123,10 +125,10 @@ def test_a_ticket_is_raised_once_and_told_anew_when_root_or_priority_change() ->
     desk.news(severity="critical", services=20)
     desk.news(root="sw")
     assert [(each.id[:4], each.version, each.priority, each.root.ci) for each in tickets(desk)[2:]] == [
-        ("RFC-", 2, "P1", "db"),
         ("REQ-", 2, "P1", "db"),
-        ("RFC-", 3, "P4", "sw"),
+        ("RFC-", 2, "P1", "db"),
         ("REQ-", 3, "P4", "sw"),
+        ("RFC-", 3, "P4", "sw"),
     ]
 
 
@@ -177,6 +179,42 @@ def test_a_situation_that_begins_again_has_its_ticket_unless_that_is_closed() ->
     assert [(each.id, each.status) for each in tickets(desk)][2:] == [(derived_id("RFC", SITUATION, "swap", 2), "open")]
 
 
+def test_a_ticket_that_is_closed_is_not_raised_again_however_long_its_situation_goes_on() -> None:
+    desk = Desk(book(Ticket("swap", "change")))
+    desk.news()
+    desk.hear(close(tickets(desk)[0].id))
+    desk.wait(KEPT_MS)
+    desk.restart()
+    desk.news()
+    assert [(each.version, each.status) for each in tickets(desk)] == [(1, "open"), (2, "closed")]
+    desk.news("closed")
+    desk.wait(HOUR)
+    assert desk.stage.due() is None
+
+
+def test_tickets_come_in_the_same_order_after_a_restart() -> None:
+    first, second = Desk(rules := book(*(Ticket(f"rule{n}", "change") for n in range(8)))), Desk(rules)
+    for desk in (first, second):
+        desk.news()
+    second.restart()
+    for desk in (first, second):
+        desk.news(severity="critical")
+    assert tickets(first) == tickets(second)
+
+
+def test_a_stage_that_has_nothing_but_tickets_left_knows_how_late_it_is() -> None:
+    desk = Desk(book(Ticket("swap", "change")))
+    desk.news()
+    desk.news("closed")
+    desk.wait(24 * HOUR)
+    desk.restart()
+    alone = ResponseSelection()
+    alone.restore(desk.saved())
+    assert alone.now == START
+    closed = alone.heard(close(tickets(desk)[0].id))
+    assert [each.updated for each in closed if isinstance(each, ChangeRequest)] == [rfc3339(START)]
+
+
 @pytest.mark.parametrize("heir_has_one", [True, False])
 def test_the_ticket_of_what_is_merged_is_the_heirs(heir_has_one: bool) -> None:
     heir = "S-00000000000000ff"
@@ -195,7 +233,7 @@ def test_the_ticket_of_what_is_merged_is_the_heirs(heir_has_one: bool) -> None:
 
 def test_a_rule_may_tell_somebody_once_also_where_there_is_no_incident() -> None:
     rule = Notify("page", "{root.group}", "look at {root.ci}")
-    desk = Desk(book(rule, answer=Answer("quiet", "none")))
+    desk = Desk(book(rule, answer=Handling("quiet", "none")))
     desk.news()
     desk.news()
     desk.news("closed")
@@ -209,8 +247,8 @@ def test_a_rule_may_tell_somebody_once_also_where_there_is_no_incident() -> None
 def test_coordination_hears_of_each_beginning_and_of_rules_that_count_it_later_and_of_the_end() -> None:
     watch = ProblemWatch("again", ("root.ci", "root.class"), 3, HOUR, "{root.ci} fails")
 
-    def respond(case: Case) -> Answers:
-        return Answers(further=(watch,) if case.situation.severity > 3 else ())
+    def respond(case: Case) -> Selection:
+        return Selection(further=(watch,) if case.situation.severity > 3 else ())
 
     desk = Desk(Rulebook(respond=respond))
     desk.news()
@@ -352,8 +390,17 @@ def test_policies_reach_the_stages() -> None:
 def test_nobody_knows_of_a_response_that_there_is_not() -> None:
     desk = Desk()
     said = result(msgspec.structs.replace(_A_RESPONSE, id="RSP-0000000000000001", situation=SITUATION), "succeeded")
-    assert desk.stage.heard(said) == "there is no response RSP-0000000000000001"
+    assert desk.stage.heard(said) == f"there is no response RSP-0000000000000001 to {SITUATION}"
     assert isinstance(desk.stage.heard(StopAutomation(id="stop", time=NOW, by="jo")), str)
+
+
+def test_what_is_said_of_a_response_to_another_situation_is_not_heard() -> None:
+    """Else what follows would be in the history of an incident that is not told anew."""
+    desk = Desk(book(RESTART))
+    desk.news()
+    asked = next(each for each in desk.told if isinstance(each, Response))
+    said = result(msgspec.structs.replace(asked, situation="S-00000000000000aa", idempotency_key="k"), "succeeded")
+    assert desk.stage.heard(said) == f"there is no response {asked.id} to S-00000000000000aa"
 
 
 _A_RESPONSE = Response(
@@ -397,7 +444,7 @@ def test_through_the_core_what_people_split_off_is_an_incident_of_its_own() -> N
 @pytest.mark.parametrize("jump", [1, 60, 5000])
 def test_through_the_core_deadlines_come_in_order_of_time_however_far_it_jumps(jump: int) -> None:
     """The deadline of a request at two minutes, escalations at five and ten: the same whatever the steps."""
-    scenario = Scenario(ESTATE, book(RESTART, answer=Answer("r", group="net")))
+    scenario = Scenario(ESTATE, book(RESTART, answer=Handling("r", group="net")))
     scenario.play("0s db Down critical\n20s -")
     for now in range(20, 5020, jump):
         scenario.expire(START + 1000 * now)

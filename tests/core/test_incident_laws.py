@@ -15,7 +15,7 @@ from opsbridge.core.feedback import Feedback
 from opsbridge.core.records import Incident, IncidentMembers, Notification
 from opsbridge.core.response.lifecycle import LIFE_CYCLE, WORDS, Refused
 from opsbridge.core.response.selection import Decision, ResponseSelection
-from opsbridge.core.rulebook import Answer, Answers, Notify, ProblemWatch, Rulebook, Ticket
+from opsbridge.core.rulebook import Handling, Notify, ProblemWatch, Rulebook, Selection, Ticket
 
 Deed = SituationUpdate | Feedback | int
 """News of a situation, what somebody says, or a time that comes."""
@@ -42,10 +42,10 @@ def _brief(deed: Deed) -> str:
 OTHERS = (SITUATION, "S-0000000000000002")
 
 
-def answers(case: Case) -> Answers:
+def answers(case: Case) -> Selection:
     """A bit of everything, that changes as the situation goes on."""
-    return Answers(
-        Answer("calm", "none") if case.situation.severity < 2 else Answer("loud", group="net"),
+    return Selection(
+        Handling("calm", "none") if case.situation.severity < 2 else Handling("loud", group="net"),
         (
             Ticket("rfc", "change", "replace {root.ci}"),
             *((Notify("tell", "boss"),) if case.situation.severity > 3 else ()),

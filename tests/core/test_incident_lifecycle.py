@@ -7,10 +7,10 @@ from typing import Final, get_args
 import pytest
 from incidents import MINUTE, Desk, situation
 
-from opsbridge.core.decisions import Moved
-from opsbridge.core.feedback import OfIncident
+from opsbridge.core.decisions import Moved, Regroup
+from opsbridge.core.feedback import AboutIncident, OfIncident
 from opsbridge.core.records import IncidentStatus
-from opsbridge.core.response.hearing import Spoken, word_of
+from opsbridge.core.response.hearing import word_of
 from opsbridge.core.response.lifecycle import (
     ENDED,
     LIFE_CYCLE,
@@ -26,7 +26,6 @@ from opsbridge.core.response.lifecycle import (
     turns,
 )
 from opsbridge.core.response.loop_state import FINAL, TRANSITIONS
-from opsbridge.core.second_level.corrections import Regroup
 
 ARCHITECTURE: Final = Path(__file__).parents[2] / "docs" / "architecture.md"
 
@@ -78,8 +77,8 @@ def test_the_table_is_complete_and_nothing_that_happens_is_refused() -> None:
     assert TO_DO | ENDED | {"resolved"} == set(STATUSES)
 
 
-def _every_kind() -> list[Spoken]:
-    return [Desk.spoken(kind.__struct_config__.tag) for kind in get_args(Spoken)]
+def _every_kind() -> list[AboutIncident]:
+    return [Desk.spoken(kind.__struct_config__.tag) for kind in get_args(AboutIncident)]
 
 
 PATHS: Final[dict[str, list[str]]] = {
@@ -225,6 +224,23 @@ def test_everything_that_is_said_is_in_the_history_with_who_when_and_what() -> N
     assert desk.incident.history[1].time == "2026-09-21T12:00:00.000Z"
     assert max(len(each.detail) for each in desk.incident.history) == 500
     assert (desk.incident.assignee, desk.incident.group, desk.incident.status) == ("kim", "net", "assigned")
+
+
+def test_a_move_to_what_is_known_to_be_over_is_refused() -> None:
+    """Where it is not known, in another partition, the second level leaves the alerts where they are."""
+    other = "S-0000000000000002"
+    desk = Desk()
+    desk.news()
+    desk.news(name=other)
+    answers = []
+    for status in ("open", "resolved", "closed"):
+        desk.news(status, name=other)
+        desk.restart()
+        desk.say("move", alerts=("a\x1fDown",), to="INC-0000000000000002")
+        answers.append((desk.incident.history[-1].refused, isinstance(desk.told[-1], Regroup)))
+    assert answers == [("", True), ("", True), ("target_closed", False)]
+    desk.say("move", alerts=("a\x1fDown",), to="INC-0000000000000003")
+    assert isinstance(desk.told[-1], Regroup)
 
 
 def test_the_history_keeps_the_newest() -> None:

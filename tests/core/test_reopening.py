@@ -9,7 +9,7 @@ from hypothesis import given
 from timetable import PROFILES, Scenario, gathered
 
 from estates import LAW, LONG_GAPS, Step, apply, build, happen, randoms
-from opsbridge.core.decisions import Moved, Situation, SituationUpdate
+from opsbridge.core.decisions import Moved, Regroup, Situation, SituationUpdate
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.policies import Policies
@@ -120,6 +120,21 @@ def test_the_life_cycle_has_no_other_way_back() -> None:
     with pytest.raises(ValueError, match="no step from closed to resolved"):
         situation.become("resolved")
     situation.become("open")
+
+
+def test_who_leaves_after_it_began_again_leaves_the_firing_that_was_told_of_before() -> None:
+    """`web` belonged to its first life: it is still counted there when what fires now is put elsewhere."""
+    with Scenario(ESTATE, policies=AGAIN) as scenario:
+        scenario.play(ONCE + "500s db Down critical\n500s web Down major\n520s -")
+        (incident,) = scenario.ledger.incidents.values()
+        assert (incident.version, incident.alerts) == (4, 2)
+        scenario.pipeline.second.regroup(Regroup("f1", ("web\x1fDown",), incident.situation))
+        scenario.play("540s -")
+        (of_db, alone) = scenario.ledger.incidents.values()
+        assert [(each.root.ci, each.firing, each.alerts) for each in (of_db, alone)] == [("db", 1, 2), ("web", 1, 1)]
+        joined = scenario.moved(incident.id).joined
+        assert sorted(map(str, joined)) == ["db\x1fDown", "web\x1fDown"]
+        scenario.checked()
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -244,6 +244,22 @@ def test_it_resolves_reopens_within_the_closing_time_and_closes() -> None:
         )
 
 
+def test_that_nothing_fires_any_more_is_told_at_once_and_that_it_fires_again_in_time() -> None:
+    """A repair is judged by the first; what flaps is news only every 5 s, and then rarer."""
+    with Scenario("a -> db") as scenario:
+        scenario.play(
+            "0s db Down critical\n10.5s db Down resolved\n11.5s db Down critical\n"
+            "12.5s db Down resolved\n13.5s db Down critical\n17.2s db Down resolved\n40s -"
+        ).expect(
+            news="""
+            10s db Down open v1 1/1
+            11s db Down resolved v2 0/1
+            16s db Down reopened v3 1/1
+            18s db Down resolved v4 0/1
+            """
+        )
+
+
 def test_long_after_closing_the_same_alert_is_a_new_incident() -> None:
     with Scenario("db") as scenario:
         scenario.play("0s db Down critical\n20s db Down resolved\n324s -").expect(news=_LIFE)

@@ -110,6 +110,14 @@ ECHO = "command: [/bin/echo]\n    "
             "actions.yaml:3:5: actions[0]: must say either command or webhook: what is to be done",
         ),
         (
+            HEAD + "comand: [/bin/true]\n",
+            "actions.yaml:4:5: actions[0].comand: unknown field; did you mean 'command'?",
+        ),
+        (
+            HEAD + "webhok: {url: https://e.org/}\n",
+            "actions.yaml:4:5: actions[0].webhok: unknown field; did you mean 'webhook'?",
+        ),
+        (
             HEAD + ECHO + "webhook: {url: https://e.org/}\n",
             "actions.yaml:3:5: actions[0]: must say either command or webhook: what is to be done",
         ),

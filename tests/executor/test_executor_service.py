@@ -89,6 +89,7 @@ async def test_the_same_request_told_again_is_done_once(here: Site) -> None:
         (response(text="$(reboot)"), "parameter text is '$(reboot)', which does not match [a-z0-9 ]*"),
         (response(user="root"), "action note has no parameter 'user'"),
         (response(deadline=in_seconds(-3600)), "too late: its deadline was "),
+        (response(deadline=in_seconds(8 * 86_400)), "its deadline is 8.0 days away: more than 7 is not accepted"),
     ],
 )
 async def test_what_may_not_be_done_is_refused_with_the_reason_and_not_started(
@@ -204,10 +205,11 @@ async def test_killed_while_it_ran_is_answered_unknown_and_not_run_again(here: S
         await first.wait()
     os.kill(int(pid), signal.SIGKILL)
     assert kinds(await here.said()) == ["started"]
+    await here.publish(response(version=2, status="running", action="sleep-long"))  # OpsBridge has heard that it began
     async with process(here):
         (result,) = await here.results()
         assert (result.outcome, result.output) == ("unknown", "the executor ended while it ran")
-        await here.publish(response(version=2, action="sleep-long"), response(2, text="next"))
+        await here.publish(response(version=3, action="sleep-long"), response(2, text="next"))
         await here.results(2)
     assert here.notes == [pid, "note next"]
     assert sorted(kinds(await here.said())) == ["started", "started", "succeeded", "unknown"]
@@ -217,10 +219,10 @@ async def test_killed_after_the_answer_it_does_not_run_again(here: Site) -> None
     await here.publish(response(text="once"), response(3, action="reboot"))
     service = here.service()
 
-    async def never(_: object) -> None:
+    async def never() -> None:
         """What was done is not committed."""
 
-    service.commit = never  # type: ignore[method-assign, assignment] # a death between answer and commit
+    service._requests.commit = never  # type: ignore[method-assign] # a death between answer and commit
     running = asyncio.create_task(service.run(asyncio.Event()))
     await here.results(2)
     running.cancel()
@@ -290,19 +292,21 @@ async def test_who_is_second_to_begin_does_not(here: Site) -> None:
     assert len(results) == 20
 
 
-async def test_another_that_began_has_its_time_before_it_is_unknown(here: Site) -> None:
+@pytest.mark.parametrize("name", ["other", "one"])
+async def test_another_that_began_has_its_time_before_it_is_unknown(here: Site, name: str) -> None:
+    """Also one of the same name, if it cannot be ourselves before we died."""
     asked = response(action="sleep", deadline=in_seconds(4))
-    began = Started(
-        id="other",
-        time=datetime.now(UTC),
-        by="other",
-        response=asked.id,
-        situation=asked.situation,
-        idempotency_key=asked.idempotency_key,
-    )
-    await here.say(began)
-    await here.publish(asked)
     async with here.executor():
+        began = Started(
+            id="other",
+            time=datetime.now(UTC),
+            by=name,
+            response=asked.id,
+            situation=asked.situation,
+            idempotency_key=asked.idempotency_key,
+        )
+        await here.say(began)
+        await here.publish(asked)
         await here.publish(response(2))
         assert (await here.results())[0].response == response(2).id  # meanwhile it works
         results = {each.response: each for each in await here.results(2)}

@@ -205,9 +205,11 @@ class Installation:
             outbox.add(self.topic(topic), key, value)
         await outbox.flush()
 
-    async def write(self, entity: str, partition: int, key: bytes, value: bytes) -> int:
+    async def write(
+        self, entity: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]] | None = None
+    ) -> int:
         """Write one record into a partition; its offset."""
-        return await self._writer.write(self.topic(entity), partition, [(key, value, None, None)])
+        return await self._writer.write(self.topic(entity), partition, [(key, value, headers, None)])
 
     async def forget(self, state: str, *heard: str) -> None:
         """As if all workers had been killed before a stage saved anything; none may run."""

@@ -13,7 +13,7 @@ from itil_flow import ARROWS, RULES, TOPOLOGY, Audience, Outcome, class_on, expe
 from kafka_server import Kafka
 from opsbridge.core.decisions import SituationUpdate
 from opsbridge.core.records import ChangeRequest, Incident, Notification, Problem, Response, ServiceRequest
-from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.times import rfc3339
 
 RECORDS = {
     "situations": msgspec.json.Decoder(SituationUpdate).decode,

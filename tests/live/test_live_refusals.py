@@ -86,6 +86,19 @@ async def test_topics_that_are_missing_and_may_not_be_made_are_named(
     )
 
 
+async def test_a_foreign_record_in_an_internal_topic_is_named_with_what_to_do(live: Installation) -> None:
+    await live.write("answers", 1, b"theirs", b'{"type":"granted"}')
+    offset = await live.write("answers", 1, b"theirs", b"{}")
+    worker = await live.worker()
+    assert await worker.ended() == 1
+    topic = live.topic("answers")
+    assert f"stage response, {topic}[1] offsets " in worker.message
+    assert "StageError: offset 0 is no record of ours: " in worker.message
+    assert f"Only workers of this version may write to {topic}; " in worker.message
+    assert worker.message.count("\n") == 0
+    assert offset == 1
+
+
 async def test_no_broker(unused_tcp_port: int, tmp_path: Path) -> None:
     (tmp_path / "estate.json").write_bytes(b'{"cis": [{"id": "a"}]}')
     address = f"127.0.0.1:{unused_tcp_port}"

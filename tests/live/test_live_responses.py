@@ -188,7 +188,8 @@ async def test_what_people_say_is_applied_audited_or_refused_and_never_stops_a_l
         incident = (await incident_when(live, lambda found: found.status == "open")).id
         _, acknowledged = said("acknowledge", incident=incident, id="once")
         home = home_of(b"S" + incident.removeprefix("INC").encode(), 4)
-        await live.write("feedback", (home + 1) % 4, b"whatever", acknowledged)  # keyed otherwise by its publisher
+        theirs = [("until", b"tomorrow"), ("correction", b"\xff")]  # headers of a publisher that are none of ours
+        await live.write("feedback", (home + 1) % 4, b"whatever", acknowledged, theirs)  # keyed otherwise, too
         await incident_when(live, lambda found: found.status == "acknowledged")
         bad: Sequence[tuple[bytes | None, bytes]] = [
             (b"bad", b"{"),
@@ -225,7 +226,7 @@ async def test_what_people_say_is_applied_audited_or_refused_and_never_stops_a_l
     results = {
         key.removeprefix("opsbridge_feedback_total,"): n
         for key, n in metrics.items()
-        if key.startswith("opsbridge_feedback_total")
+        if key.startswith("opsbridge_feedback_total") and n
     }
     assert results == {
         "kind=acknowledge,result=applied": 1,
@@ -335,6 +336,7 @@ async def test_a_stop_is_obeyed_everywhere_until_somebody_resumes(install: Insta
         await live.publish(begun("alone-1"))
         refused = await executor.until(lambda told: told.status == "refused")
         assert executor.asked == {}
+        assert (await worker.metrics())["opsbridge_automation_stopped"] == 1
         await live.publish([said("resume_automation")], "feedback")
         await live.all_done()
         await live.publish(begun("alone-2"))
@@ -343,6 +345,7 @@ async def test_a_stop_is_obeyed_everywhere_until_somebody_resumes(install: Insta
         assert await worker.stop() == 0, worker.errors
     assert (refused.ci, granted.ci) == ("alone-1", "alone-2")
     assert metrics["opsbridge_permits_denied_total,reason=stopped"] == 1
+    assert metrics["opsbridge_automation_stopped"] == 0
 
 
 async def test_a_change_in_the_context_is_on_the_incident(install: Install) -> None:

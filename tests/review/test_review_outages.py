@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.times import rfc3339
 from opsbridge.review.model import OutageFigures
 from opsbridge.review.outages import Known, OutageListError, Span, held_against, read_outages
 
@@ -17,7 +17,7 @@ HOUR = 3_600_000
 
 def held(*outages: tuple[str, int, int], spans: list[Span] | None = None) -> OutageFigures:
     about_host = Span("INC-1", 2 * HOUR, 3 * HOUR, frozenset({"host", "shop"}), "host")
-    return held_against([Known(*each) for each in outages], spans or [about_host], GRAPH, rfc3339)
+    return held_against([Known(*each) for each in outages], spans or [about_host], GRAPH)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_the_ci_depends_on_tells_of_it_too() -> None:
 
 def test_no_outages_at_all_make_every_incident_a_false_alarm() -> None:
     found = held()
-    assert (found.outages, found.outages_seen, found.false_alarm_ids) == (0, None, ["INC-1"])
+    assert (found.outages, found.without_events, found.false_alarm_ids) == (0, 0, ["INC-1"])
 
 
 LISTS = {
@@ -75,9 +75,15 @@ def test_a_list_is_csv_yaml_or_json(name: str, tmp_path: Path) -> None:
         ("o.csv", "ci,begins,ends\nhost,now,then\n", "o.csv:2: begins: expected a time like"),
         ("o.csv", "ci,begins,ends\n,2026-01-01,2026-01-02\n", "o.csv:2: ci: expected the name of a CI"),
         ("o.csv", "ci,begins,ends\na,2026-01-02,2026-01-01\n", "o.csv:2: it ends before it begins"),
-        ("o.yaml", "outages: 7\n", "expected a list of objects"),
-        ("o.yaml", "- 7\n", "outage 1: expected an object"),
-        ("o.yaml", "a: [", "neither YAML nor JSON"),
+        ("o.yaml", "outages: 7\n", "o.yaml:1:10: expected a list of objects"),
+        ("o.yaml", "- 7\n", "o.yaml:1:3: expected an object"),
+        ("o.yaml", "a: [", "o.yaml:2:1: broken YAML"),
+        ("o.json", "[", "o.json:1:2: broken JSON"),
+        (
+            "o.yaml",
+            "outages:\n- {ci: a, begins: 2026-01-01, ends: 2026-01-02}\n- {ci: a, start: 2026-01-01}\n",
+            "o.yaml:3:3: begins: expected a time like 2026-01-01T12:00:00Z; it has ci, start",
+        ),
         ("none.csv", None, "No such file or directory"),
     ],
 )

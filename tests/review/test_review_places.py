@@ -35,13 +35,13 @@ def told(*records: object) -> Told:
 
 def places(found: Told, *reports: tuple[float, str]) -> Places:
     made = Places(found, END)
-    made.hear(ALERT, [Reported(int(time * MINUTE), state == "firing", "host") for time, state in reports])
+    made.hear(ALERT, [Reported(int(time * MINUTE), state == "firing") for time, state in reports])
     return made
 
 
 def counted(made: Places) -> dict[str, int]:
     """Events by the firing that they belong to, or the place if they are in none."""
-    firings = {firing.event: events for firing, events in made.events.items()}
+    firings = {event: events for (_, event), events in made.events.items()}
     return firings | {home.place: events for home, events in made.nowhere.items()}
 
 
@@ -89,22 +89,19 @@ def test_what_moved_is_where_it_has_not_left(order: tuple[IncidentMembers, ...])
 def test_a_withheld_firing_is_suppressed_until_it_is_released(state: str, place: str) -> None:
     news = Suppressed(state, "hold", "wait", ALERT, "host", "Down", 4, "e1", 10 * MINUTE, 10 * MINUTE)  # type: ignore[arg-type] # of three words
     made = places(told(news), (10, "firing"))
-    assert made.home_of((ALERT, "e1")) == (Home("suppressed", "wait") if place else Home("unexplained", "no alert"))
+    assert made.homes[ALERT, "e1"] == (Home("suppressed", "wait") if place else Home("unexplained", "no alert"))
 
 
 def test_a_firing_that_was_over_between_two_reports_belongs_with_the_next() -> None:
     made = places(told(*TWICE, joined("aaaa", "e2")), (10, "firing"))
-    home = made.home_of((ALERT, "e1"))
-    assert home is not None
-    assert home == made.home_of((ALERT, "e2"))
-    assert home.reason == "S-aaaa"
+    assert made.homes[ALERT, "e1"] == made.homes[ALERT, "e2"] == Home("unanswered", "S-aaaa")
 
 
 def test_a_firing_that_goes_on_while_it_is_withheld_is_withheld_with_it() -> None:
     news = Suppressed("withheld", "inhibit", "covers", ALERT, "host", "Down", 4, "e1", 10 * MINUTE, 10 * MINUTE)
     renewed = transition("renewed", "e2", 30 * MINUTE, 2)
-    assert places(told(TWICE[0], news, renewed)).home_of((ALERT, "e2")) == Home("suppressed", "covers")
-    assert places(told(*TWICE, news)).home_of((ALERT, "e2")) == Home("unexplained", "no alert")
+    assert places(told(TWICE[0], news, renewed)).homes[ALERT, "e2"] == Home("suppressed", "covers")
+    assert places(told(*TWICE, news)).homes[ALERT, "e2"] == Home("unexplained", "no alert")
 
 
 def test_what_two_situations_claim_is_in_the_one_that_was_not_merged() -> None:

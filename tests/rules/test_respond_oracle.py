@@ -14,7 +14,7 @@ from opsbridge.core.case import Case
 from opsbridge.core.decisions import Impact
 from opsbridge.core.event import SEVERITIES
 from opsbridge.core.graph import CI
-from opsbridge.core.rulebook import Answer, Answers, Ticket
+from opsbridge.core.rulebook import Handling, Selection, Ticket
 from opsbridge.rules import compile_rules, load_rules
 
 NAMES = ("a", "ab", "b", "")
@@ -133,7 +133,7 @@ def compares(sign: str, operand: object, value: object) -> bool:
     return {"gte": one >= other, "gt": one > other, "lte": one <= other, "lt": one < other}[sign]
 
 
-def answers(rules: list[dict[str, object]], of: Case) -> Answers:
+def answers(rules: list[dict[str, object]], of: Case) -> Selection:
     """What follows, rule by rule."""
     decided, further = None, []
     for number, rule in enumerate(rules):
@@ -142,12 +142,12 @@ def answers(rules: list[dict[str, object]], of: Case) -> Answers:
         if all(holds(said, held(of, field)) for field, said in match.items()):
             match response := rule["response"]:
                 case "incident" | "none":
-                    decided = decided or Answer(f"r{number}", response)
+                    decided = decided or Handling(f"r{number}", response)
                 case "change" | "request":
                     further.append(Ticket(f"r{number}", response))
             if rule["last"]:
                 break
-    return Answers(decided or Answer(), tuple(further))
+    return Selection(decided or Handling(), tuple(further))
 
 
 @pytest.fixture(autouse=True)

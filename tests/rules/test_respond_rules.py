@@ -12,15 +12,15 @@ from opsbridge.core.graph import CI
 from opsbridge.core.response.priority import DEFAULT
 from opsbridge.core.rulebook import (
     ActionCall,
-    Answer,
-    Answers,
     AutoResponse,
     BlastRadius,
+    Handling,
     Limit,
     Notify,
     Priority,
     ProblemWatch,
     Rulebook,
+    Selection,
     Ticket,
 )
 from opsbridge.rules import compile_rules, lint, load_rules
@@ -64,12 +64,12 @@ def warnings(*rules: str) -> list[str]:
 
 def test_nothing_is_said_without_rules() -> None:
     empty = compile_rules([]).book
-    assert (empty.respond(PRINTER), empty.known_errors(PRINTER), empty.prioritise) == (Answers(), (), None)
+    assert (empty.respond(PRINTER), empty.known_errors(PRINTER), empty.prioritise) == (Selection(), (), None)
 
 
 def test_all_shapes_say_what_they_say() -> None:
     answers = sound("respond").respond(PRINTER)
-    assert answers.incident == Answer("a", "none")
+    assert answers.handling == Handling("a", "none")
     auto, notify, problem, often = answers.further
     assert isinstance(auto, AutoResponse)
     assert auto.requires is not None
@@ -104,8 +104,8 @@ def test_the_first_that_says_so_decides_whether_it_is_an_incident_and_the_last_o
     answers = sound("respond").respond(replaced_case(PRINTER, known_errors=("KE-9", "KE-22"), severity=3))
     links = ("https://graphs.example.org/d/{root.ci}", '{"not": "a placeholder"}')
     wiki = "https://wiki.example.org/{root.class}"
-    assert answers == Answers(
-        Answer("b", "incident", "{root.category}", "{root.group}", wiki, links),
+    assert answers == Selection(
+        Handling("b", "incident", "{root.category}", "{root.group}", wiki, links),
         (Ticket("c", "change", "Replace {root.name}", "hardware", "desk", ("{root.runbook}",)), Ticket("d", "request")),
     )
 
@@ -151,15 +151,15 @@ def replaced_case(of: Case, **other: object) -> Case:
 )
 def test_each_condition_must_hold(other: dict[str, object]) -> None:
     respond = sound("respond").respond
-    assert respond(PRINTER).incident == Answer("a", "none")
+    assert respond(PRINTER).handling == Handling("a", "none")
     changed = replaced_case(PRINTER, **other)
-    assert respond(changed).incident != Answer("a", "none")
+    assert respond(changed).handling != Handling("a", "none")
 
 
 def test_without_a_group_the_owner_is_asked_for() -> None:
     respond = book("id: a, kind: respond, response: none, match: {root.group: team-7}").respond
-    assert respond(case(CI("x", owner="team-7"))).incident.rule == "a"
-    assert respond(case(CI("x", owner="team-7", group="desk"))).incident.rule == ""
+    assert respond(case(CI("x", owner="team-7"))).handling.rule == "a"
+    assert respond(case(CI("x", owner="team-7", group="desk"))).handling.rule == ""
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_without_a_group_the_owner_is_asked_for() -> None:
 def test_one_known_error_is_enough_and_not_means_none(condition: str, expected: list[bool]) -> None:
     respond = book(f"id: a, kind: respond, response: none, match: {{known_error: {condition}}}").respond
     known: list[tuple[str, ...]] = [(), ("KE-1",), ("KE-1", "KE-2"), ("KE-3",)]
-    assert [respond(case(known_errors=each)).incident.rule == "a" for each in known] == expected
+    assert [respond(case(known_errors=each)).handling.rule == "a" for each in known] == expected
 
 
 def test_texts_are_filled_in() -> None:

@@ -15,6 +15,7 @@ from opsbridge.core.decisions import (
     Expired,
     Moved,
     Outcome,
+    Regroup,
     Reminder,
     Root,
     Shadowed,
@@ -28,7 +29,6 @@ from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.records import ChangeRequest, Notification, Problem, Response, ServiceRequest, Unanswered
 from opsbridge.core.response.selection import Decision
 from opsbridge.core.rulebook import BlastRadius
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.core.sharing import domain_of
 from opsbridge.settings import KafkaSettings, TopicSettings

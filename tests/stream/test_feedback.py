@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord
 from opsbridge.core.coordination.news import Halted, ProblemClosed
 from opsbridge.core.decisions import Impact, Moved, Root, Situation, SituationUpdate
 from opsbridge.core.feedback import Feedback
+from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import Incident
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.settings import KafkaSettings, TopicSettings
@@ -26,6 +27,15 @@ SITUATION = "S-00000000000000aa"
 INCIDENT = "INC-00000000000000aa"
 HOME = home_of(SITUATION.encode(), PARTITIONS)
 NOW = 1_767_268_800_000
+BEGUN = SituationUpdate(
+    Situation(
+        SITUATION, 1, "open", 4, Root("a", "Down", False, 0.9), (), 1, 1, Impact(1, 0, ()), NOW, NOW, None, None, ()
+    ),
+    1,
+    1,
+    Moved(),
+    NOW,
+)
 
 
 class Bench:
@@ -37,10 +47,7 @@ class Bench:
             Outbox(BatchWriter(KafkaSettings())), TopicSettings(prefix="", version="1"), self.metrics
         )
         self.stage = ResponseSelection()
-        situation = Situation(
-            SITUATION, 1, "open", 4, Root("a", "Down", False, 0.9), (), 1, 1, Impact(1, 0, ()), NOW, NOW, None, None, ()
-        )
-        self.stage.advance([SituationUpdate(situation, 1, 1, Moved(), NOW)])
+        self.stage.advance([BEGUN])
 
     def hear(self, *values: bytes | None, partition: int = HOME, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
         listen: Callable[[Records], None] = listening(self.stage, self.dispatch, partition, PARTITIONS)
@@ -58,7 +65,7 @@ class Bench:
             (sample.labels["kind"], sample.labels["result"]): sample.value
             for family in self.metrics.registry.collect()
             for sample in family.samples
-            if sample.name == "opsbridge_feedback_total"
+            if sample.name == "opsbridge_feedback_total" and sample.value
         }
 
 
@@ -157,6 +164,24 @@ def test_what_is_about_all_or_a_problem_goes_to_coordination_from_anywhere(bench
         ("coordination", b"all", Halted(False, "resume_automation", "ann", NOW)),
         ("coordination", b"all", ProblemClosed(problem, "close_record", "ann", NOW)),
     ]
+
+
+@pytest.mark.parametrize(
+    "time", ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
+)
+def test_the_ends_of_the_calendar_do_no_harm(bench: Bench, time: str) -> None:
+    bench.hear(said("snooze", until=time, time=time), said("acknowledge"))
+    assert bench.results()["acknowledge", "applied"] == 1
+    assert all(topic == "incidents" for topic, *_ in bench.sent())
+
+
+def test_no_record_outgrows_what_may_be_written_however_much_is_said(bench: Bench) -> None:
+    bench.stage = ResponseSelection(policy=ResponsePolicy(history=200))
+    bench.stage.advance([BEGUN])
+    bench.hear(*(said("comment", id=str(n), by="\x01" * 512, note="\x01" * 8_000) for n in range(250)))
+    longest = max(len(value) for _, _, value, _ in bench.sent())
+    assert longest < KafkaSettings().max_message_bytes / 2
+    assert max(len(value or b"") for _, value in bench.stage.changes()) < KafkaSettings().max_message_bytes / 2
 
 
 def test_a_defect_of_ours_does_not_stop_the_lane(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -121,6 +121,16 @@ def test_one_attempt_of_several_is_meant(tmp_path: Path) -> None:
     assert failures(tmp_path, now, expect.replace("requested", "verifying")) == ""
 
 
+@pytest.mark.parametrize(("said", "status"), [("129s", "verifying"), ("131s", "waiting")])
+def test_a_deadline_that_passes_before_a_result_is_said_passes_before_it(
+    tmp_path: Path, said: str, status: str
+) -> None:
+    """The request is from 10 s, and has two minutes."""
+    feedback = lines(f"at: {said}, kind: result, response: {{rule: restart-web, ci: web-1}}, outcome: succeeded")
+    expect = lines(f"at: 132s, contains: true, responses: [{{ci: web-1, status: {status}}}]")
+    assert failures(tmp_path, feedback, expect) == ""
+
+
 def test_what_nobody_can_hear_fails_the_test_once(tmp_path: Path) -> None:
     feedback = lines(
         "at: 30s, kind: acknowledge, incident: {root: db-1}",
@@ -143,14 +153,14 @@ def test_what_nobody_can_hear_fails_the_test_once(tmp_path: Path) -> None:
     ]
 
 
-def test_changes_are_learned_when_they_are_and_begin_when_they_do(tmp_path: Path) -> None:
-    more = "        context:\n" + lines(
-        "id: CHG-1, cis: [web-1], title: New release", "at: 20s, id: CHG-2, cis: [web-2], begins: 0s, ends: 5s"
-    )
-    expect = lines(
-        "at: 15s, incidents: [{root: web-1, changed: CHG-1}, {root: web-2}], contains: true",
-    )
-    assert failures(tmp_path, "", expect, more) == ""
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [("", True), ("at: 0s, begins: 0s, ends: 5s", True), ("at: 20s, begins: 0s", False), ("begins: 1m", False)],
+)
+def test_a_change_is_learned_at_its_time_and_begins_at_its_own(tmp_path: Path, said: str, *, known: bool) -> None:
+    more = "        context:\n" + lines(", ".join(filter(None, ("id: CHG-1, cis: [web-1], title: New release", said))))
+    expect = lines("at: 15s, contains: true, incidents: [{root: web-1, changed: CHG-1}]")
+    assert (failures(tmp_path, "", expect, more) == "") is known
 
 
 def test_a_near_miss_shows_what_was_asked_for_and_no_more(tmp_path: Path) -> None:

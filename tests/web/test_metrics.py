@@ -32,6 +32,7 @@ def used() -> Metrics:
     metrics.notified("opened")
     metrics.response_update("restart", "effective")
     metrics.denied("per_ci")
+    metrics.automation_stopped(0, stopped=True)
     metrics.problem_update("open")
     metrics.ticket_update("changes", "open")
     metrics.feedback("acknowledge", "applied")
@@ -124,6 +125,21 @@ def test_delay_and_newest_event_are_in_seconds() -> None:
     counted = samples(metrics)
     assert counted["opsbridge_event_delay_seconds_sum"] == 1.5
     assert counted["opsbridge_last_event_timestamp_seconds{topic=events}"] == 9
+
+
+def test_automation_is_stopped_as_long_as_a_partition_knows_of_it() -> None:
+    metrics = Metrics()
+    seen = []
+    for partition, stopped in ((0, False), (1, True), (0, False), (1, False)):
+        metrics.automation_stopped(partition, stopped=stopped)
+        seen.append(samples(metrics)["opsbridge_automation_stopped"])
+    assert seen == [0, 1, 1, 0]
+
+
+def test_the_first_feedback_of_a_kind_that_cannot_be_used_is_an_increase() -> None:
+    counted = samples(Metrics())
+    for kind in ("", "result", "stop_automation"):
+        assert counted[f"opsbridge_feedback_total{{kind={kind}}}{{result=dead_letter}}"] == 0
 
 
 def test_a_refused_reload_is_seen() -> None:

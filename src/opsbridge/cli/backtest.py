@@ -47,6 +47,9 @@ def backtest(
     topology: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="The new topology; the old one if not given.")
     ] = None,
+    known_errors: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="The new known errors; the old ones if not given.")
+    ] = None,
     against_rules: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="The old rules; paths.rules if not given.")
     ] = None,
@@ -55,6 +58,10 @@ def backtest(
         typer.Option(
             metavar="PATH", help="The old topology; paths.topology if not given, or if that is not there the new one."
         ),
+    ] = None,
+    against_known_errors: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="The old known errors; paths.known_errors if not given."),
     ] = None,
     output: OutputFormat = Format.TABLE,
     config: ConfigFile = None,
@@ -68,7 +75,7 @@ def backtest(
     """
     _require(bool(events) != topic, "give --events FILE or --topic")
     _require(topic or since is None, "--since is about --topic")
-    _require(bool(rules or topology), "give --rules, --topology or both: what would be new")
+    _require(bool(rules or topology or known_errors), "give --rules, --topology or --known-errors: what would be new")
     from opsbridge.cli.comparing import backtested
     from opsbridge.cli.replay import prepared
     from opsbridge.settings import weights
@@ -77,8 +84,9 @@ def backtest(
     believed, domains = weights(settings), settings.correlation.domain_attribute
     old_topology = against_topology or _existing(settings.paths.topology) or topology or []
     old_rules = against_rules or _existing(settings.paths.rules)
-    old = prepared(old_topology, old_rules, believed, domains)
-    new = prepared(topology or old_topology, rules or old_rules, believed, domains)
+    old_errors = against_known_errors or _existing(settings.paths.known_errors)
+    old = prepared(old_topology, old_rules, believed, domains, old_errors)
+    new = prepared(topology or old_topology, rules or old_rules, believed, domains, known_errors or old_errors)
     payloads = _recorded(settings, since or DEFAULT_SINCE) if topic else _lines(events or [])
     answer = backtested(old, new, payloads, int(time.time() * 1000))
     if output is Format.JSON:

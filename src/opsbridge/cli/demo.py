@@ -25,6 +25,7 @@ def demo(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live picture.")] = False,
     topology: Annotated[Path, typer.Option(metavar="PATH", help="The estate.")] = Path("topology"),
     rules: Annotated[Path, typer.Option(metavar="PATH", help="The rules.")] = Path("correlation_rules"),
+    known_errors: Annotated[Path, typer.Option(metavar="PATH", help="The known errors.")] = Path("known_errors"),
 ) -> None:
     """Show a storm and what becomes of it: `opsbridge demo`; needs no broker of yours.
 
@@ -40,11 +41,12 @@ def demo(
         raise DemoUnavailableError("the embedded broker needs an extra: pip install 'opsbridge[demo]'") from None
     from opsbridge.demo.screen import Screen
 
-    for path, flag in ((topology, "--topology"), (rules, "--rules")):
+    for path, flag in ((topology, "--topology"), (rules, "--rules"), (known_errors, "--known-errors")):
         if not path.exists():
             raise DemoUnavailableError(f"{path}: no such file or directory; run this in a clone, or give {flag}")
     with Screen(console(sys.stdout), plain=plain) as screen:
-        wrong = asyncio.run(perform(Play(topology.resolve(), rules.resolve(), seconds, seed, record), screen))
+        play = Play(topology.resolve(), rules.resolve(), known_errors.resolve(), seconds, seed, record)
+        wrong = asyncio.run(perform(play, screen))
     for complaint in wrong:
         say(f"not as expected: {complaint}")
     if wrong:

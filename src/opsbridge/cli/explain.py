@@ -3,19 +3,22 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from opsbridge.cli.options import BootstrapServers, ConfigFile, Sets, settings_from
-from opsbridge.cli.output import to_json, write_line
+from opsbridge.cli.options import BootstrapServers, ConfigFile, KnownErrors, Sets, settings_from
+from opsbridge.cli.output import say, to_json, write_line
 
 if TYPE_CHECKING:
+    from opsbridge.cli.inputs import Refused
     from opsbridge.cli.investigation import Answer, Payloads
     from opsbridge.cli.live import Published
+    from opsbridge.cli.preparing import Prepared
+    from opsbridge.cli.replaying import Replay
     from opsbridge.settings import Settings
 
 BEFORE_MS: Final = 3_600_000
@@ -46,6 +49,11 @@ def explain(
     rules: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Rule file or directory; may be repeated.")
     ] = None,
+    known_errors: KnownErrors = None,
+    feedback: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What people and tools said meanwhile, as JSON lines.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(metavar="FILE", help="Change records, as JSON lines.")] = None,
     output: Annotated[Shape, typer.Option("--output", "-o", help="What to print.")] = Shape.TEXT,
     topic: Annotated[bool, typer.Option("--topic", help="Read the live topics instead of EVENTS.")] = False,
     since: Annotated[
@@ -63,9 +71,11 @@ def explain(
     """
     given = list(arguments or ())
     if topic:
+        _require(not (feedback or context), "--feedback and --context are about EVENTS")
         _require(len(given) == 1 and not every, "--topic takes one ID and no EVENTS")
         settings = settings_from(config, bootstrap_servers, sets)
-        _print([_live(settings, given[0], topology or [], rules or [], _milliseconds(since))], output)
+        live = _Files(topology or [], rules or [], known_errors or [])
+        _print([_live(settings, given[0], live, _milliseconds(since))], output)
         return
     _require(since is None, "--since is about --topic")
     _require(len(given) > (not every), "give EVENTS (- reads stdin)" + ("" if every else " after the ID, or --topic"))
@@ -74,7 +84,8 @@ def explain(
     from opsbridge.cli.replay import prepared
 
     asked, files = ("", given) if every else (given[0], given[1:])
-    make, payloads = prepared(topology or [], rules or []), _payloads(files)
+    made, payloads = prepared(topology or [], rules or [], known_errors=known_errors), _payloads(files)
+    make = _hearing(made, feedback, context)
     if every:
         _print(investigate_all(make, payloads), output)
     else:
@@ -93,6 +104,25 @@ def _milliseconds(since: str | None) -> int | None:
     if found is None:
         raise typer.BadParameter(f"expected a number with s, m, h or d, not {since!r}", param_hint="--since")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def _hearing(made: "Prepared", feedback: str | None, context: str | None) -> "Callable[[], Replay]":
+    """Runs that hear this meanwhile; what cannot be heard is told once, of the first of them."""
+    from opsbridge.cli.replay import tell_meanwhile
+
+    told: set[tuple[object, ...]] = set()
+
+    def refuse(refused: "Refused") -> None:
+        if refused not in told:
+            told.add(refused)
+            say(f"{refused.file}:{refused.line.number}: {refused.reason}: {refused.detail}")
+
+    def make() -> "Replay":
+        run = made()
+        tell_meanwhile(run, feedback, context, refuse)
+        return run
+
+    return make
 
 
 def _payloads(files: list[str]) -> "Payloads":
@@ -128,17 +158,25 @@ def _print(answers: "Iterable[Answer]", shape: Shape) -> None:
 # live
 
 
-def _live(settings: "Settings", asked: str, topology: list[Path], rules: list[Path], since: int | None) -> "Answer":
+class _Files(NamedTuple):
+    """What to run the input topics through."""
+
+    topology: list[Path]
+    rules: list[Path]
+    known_errors: list[Path]
+
+
+def _live(settings: "Settings", asked: str, files: _Files, since: int | None) -> "Answer":
     """The answer from the topics: what is published and, where there is a topology, the explanation."""
     from opsbridge.cli.investigation import Answer, UnknownIdError
     from opsbridge.cli.live import published
-    from opsbridge.core.response.ids import incident_id
+    from opsbridge.core.ids import incident_id
 
     found = asyncio.run(published(settings))
     named = incident_id(asked) if asked.startswith("S-") else asked
     name = named if named in found.incidents else found.incident_of(asked)
-    if topology:
-        return _again(settings, found, asked, name, topology, rules, since)
+    if files.topology:
+        return _again(settings, found, asked, name, files, since)
     if name is None or name not in found.incidents:
         place = "the topics; an event that opened no alert is found with --topology only"
         raise UnknownIdError(asked, place, found.incidents)
@@ -154,8 +192,7 @@ def _again(
     found: "Published",
     asked: str,
     name: str | None,
-    topology: list[Path],
-    rules: list[Path],
+    files: _Files,
     since: int | None,
 ) -> "Answer":
     """The answer from running what the input topics still have through the core again."""
@@ -164,21 +201,23 @@ def _again(
     from opsbridge.cli.investigation import Run, UnknownIdError, answer
     from opsbridge.cli.live import recorded
     from opsbridge.cli.replay import prepared
-    from opsbridge.core.response.ids import rfc3339
+    from opsbridge.core.times import rfc3339
     from opsbridge.settings import weights
 
     start = _start(found, name, since)
     payloads = asyncio.run(recorded(settings, start))
-    make = prepared(topology, rules, weights(settings))
+    make = prepared(files.topology, files.rules, weights(settings), known_errors=files.known_errors)
     run = Run(make(), lambda: payloads, asked)
     events = [] if name is None else [member.event for member in found.members.get(name, {}).values()]
     again = run.incident(name or asked, events)
     if again is None and not run.fates:
         raise UnknownIdError(asked, f"the last {len(payloads)} records of the input topics", run.known())
     told = answer(make, lambda: payloads, run, asked, again)
-    if name is None or again is None or name == again:
+    if name is None or again is None or name not in found.incidents:
         return told
     heir = found.heir(name)
+    if heir == again:  # what people and executors said is known there only
+        return msgspec.structs.replace(told, incident=found.incidents[heir])
     note = f"published as {heir}; run through the core again from {rfc3339(start)} on, its events are called {again}"
     return msgspec.structs.replace(told, notes=(*told.notes, note))
 

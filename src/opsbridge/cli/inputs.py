@@ -13,7 +13,7 @@ from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.feedback import Feedback
 from opsbridge.review.recorded import Recorded, read_entity
-from opsbridge.review.told import DeadLetter, fold
+from opsbridge.review.told import fold
 from opsbridge.sources.canonical import MAX_BYTES
 from opsbridge.sources.operations import decode_context, decode_feedback
 
@@ -60,11 +60,10 @@ def read_events(path: str) -> Iterator[tuple[Line, bytes | Rejected]]:
         return
     if not (Path(path) / "events.jsonl").exists():
         raise UnreadableError(f"{path}: Is a directory, and no recording: there is no events.jsonl in it")
-    dead = fold(read_entity(Path(path), "dead-letters")).dead
-    early = {place[1:] for place, letter in dead.items() if letter == DeadLetter("intake", Reject.TIME_IN_FUTURE)}
+    told = fold(read_entity(Path(path), "dead-letters"))
     for number, record in enumerate(read_entity(Path(path), "events"), 1):
         line = _line(number, record, MAX_BYTES + 1)
-        if (record.partition, record.offset) in early:
+        if told.refusal(record) == Reject.TIME_IN_FUTURE:
             yield line, Rejected(Reject.TIME_IN_FUTURE, "it was in the future when it was recorded")
         else:
             yield line, payload(line, MAX_BYTES)

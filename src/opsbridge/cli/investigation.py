@@ -17,10 +17,10 @@ from opsbridge.cli.replaying import Replay
 from opsbridge.core.decisions import Member, Outcome, Rejected
 from opsbridge.core.explain.because import Explanation
 from opsbridge.core.explain.explaining import Explainer, parts_of
+from opsbridge.core.ids import incident_id
 from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.records import Incident
-from opsbridge.core.response.ids import incident_id
 from opsbridge.errors import OpsBridgeError
 from opsbridge.sources.canonical import decode
 

@@ -27,6 +27,10 @@ DomainsBy = Annotated[
     str | None,
     typer.Option(metavar="ATTRIBUTE", help="What domains are made of: site, owner or environment; else connection."),
 ]
+KnownErrors = Annotated[
+    list[Path] | None,
+    typer.Option("--known-errors", metavar="PATH", help="Known errors, file or directory; may be repeated."),
+]
 OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
 
 

@@ -1,4 +1,4 @@
-"""An estate and rules from files, ready to run events through the core again and again, and to take over other rules.
+"""An estate, rules and known errors from files, to run events through the core again and again.
 
 Called by `replay`, `explain` and `backtest`; what is wrong with the files is raised, what is odd about them is kept in
 `findings` for the command to tell.
@@ -17,6 +17,7 @@ from opsbridge.documents import Finding
 from opsbridge.errors import OpsBridgeError
 from opsbridge.review.recorded import Recorded
 from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
+from opsbridge.rules.known_errors import load_known_errors
 from opsbridge.rules.load import load_rules
 from opsbridge.topology import DomainAttribute, Topology, edge_costs, load_topology
 
@@ -32,6 +33,8 @@ class Prepared:
     topology: tuple[Path, ...]
     paths: tuple[Path, ...]
     """Of the rules."""
+    known_paths: tuple[Path, ...]
+    """Of the known errors."""
     graph: CIGraph
     rules: RuleSet
     weights: Weights | None
@@ -48,12 +51,12 @@ class Prepared:
         return Replay(self.graph, self.rules.book, clock or _now, self.weights, suppressed, records)
 
     def again(self) -> "Prepared":
-        """With the rules as their files are now, on the same estate.
+        """With the rules and known errors as their files are now, on the same estate.
 
         Raises RuleError, and where rules have changed how strong dependencies are, TopologyError and
         `EstateChangedError`.
         """
-        files = load_rules(self.paths)
+        files, known = load_rules(self.paths), load_known_errors(self.known_paths, required=True)
         strengths = edge_strengths(files.rules)
         graph = self.graph
         if self.topology and strengths != self.rules.edge_strengths:
@@ -68,7 +71,8 @@ class Prepared:
                     f"{names}: the topology has changed too, and these rules change how strong its dependencies are: "
                     "start again to take over both"
                 )
-        return replace(self, graph=graph, rules=compile_rules(files.rules, graph), findings=files.findings)
+        rules = compile_rules(files.rules, graph, known.errors)
+        return replace(self, graph=graph, rules=rules, findings=files.findings + known.findings)
 
 
 def prepare(
@@ -76,14 +80,15 @@ def prepare(
     rules: Sequence[Path],
     weights: Weights | None = None,
     domains: DomainAttribute | None = None,
+    known_errors: Sequence[Path] = (),
 ) -> Prepared:
     """What these files say; raises RuleError and TopologyError. Without topology, every CI is unknown."""
-    files = load_rules(rules)
+    files, known = load_rules(rules), load_known_errors(known_errors, required=True)
     loaded = _topology(topology, edge_strengths(files.rules), domains) if topology else None
     graph = CIGraph(()) if loaded is None else loaded.graph
-    findings = (() if loaded is None else loaded.findings) + files.findings
-    compiled = compile_rules(files.rules, graph)
-    return Prepared(tuple(topology), tuple(rules), graph, compiled, weights, domains, findings)
+    findings = (() if loaded is None else loaded.findings) + files.findings + known.findings
+    compiled = compile_rules(files.rules, graph, known.errors)
+    return Prepared(tuple(topology), tuple(rules), tuple(known_errors), graph, compiled, weights, domains, findings)
 
 
 def _topology(paths: Sequence[Path], strengths: dict[str, float], domains: DomainAttribute | None) -> Topology:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
-from opsbridge.cli.options import DomainsBy, domain_attribute
+from opsbridge.cli.options import DomainsBy, KnownErrors, domain_attribute
 from opsbridge.cli.output import say, show_table, to_json, write_line
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def replay(
     rules: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Rule file or directory; may be repeated.")
     ] = None,
+    known_errors: KnownErrors = None,
     domains_by: DomainsBy = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where incidents go, else stdout.")
@@ -81,7 +82,7 @@ def replay(
     from opsbridge.review.recorded import Recorder
 
     _require(not watch or bool(rules), "--watch is about --rules: give them")
-    made = prepared(topology or [], rules or [], domains=domain_attribute(domains_by))
+    made = prepared(topology or [], rules or [], domains=domain_attribute(domains_by), known_errors=known_errors)
     lock = Lock()
     with ExitStack() as files:
         incidents_file = _created(output, files)
@@ -91,6 +92,7 @@ def replay(
             suppressed=_writing(_created(suppressed, files)), records=None if recorder is None else recorder.write
         )
         recording = events if is_recording(events) else None
+        place = name_of(events) if recording is None else str(Path(recording, "events.jsonl"))
         tell_meanwhile(run, feedback or recording, context or recording, rejections.tell)
         with ExitStack() as reading:
             if watch:
@@ -101,7 +103,7 @@ def replay(
                 with lock:
                     rejected = run.read(event, line.content)
                 if rejected:
-                    rejections.tell(Refused(name_of(events), line, rejected.reason, rejected.detail))
+                    rejections.tell(Refused(place, line, rejected.reason, rejected.detail))
         run.finish()
         for incident in run.incidents():
             if incidents_file is None:
@@ -126,12 +128,13 @@ def prepared(
     rules: list[Path],
     weights: "Weights | None" = None,
     domains: "DomainAttribute | None" = None,
+    known_errors: list[Path] | None = None,
 ) -> "Prepared":
     """Makes runs on this estate and these rules; raises what is wrong with the files, tells what is odd about them."""
     from opsbridge.cli.findings import say_findings
     from opsbridge.cli.preparing import prepare
 
-    made = prepare(topology, rules, weights, domains)
+    made = prepare(topology, rules, weights, domains, known_errors or ())
     if not topology:
         say(NO_TOPOLOGY)
     say_findings(made.findings)

@@ -27,7 +27,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import MAX_FUTURE_MS, OLDEST_MS, Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision, Pipeline
-from opsbridge.core.records import Incident
+from opsbridge.core.records import Attempt, Incident, KnownError, RelatedChange
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.review.recorded import Recorded
@@ -60,6 +60,12 @@ class FinalIncident(msgspec.Struct, frozen=True):
     updated: str
     resolved: str | None
     because: tuple[str, ...]
+    priority: str = ""
+    group: str = ""
+    problem: str = ""
+    known_errors: tuple[KnownError, ...] = ()
+    changes: tuple[RelatedChange, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -285,4 +291,10 @@ def _final(incident: Incident, events: list[str], cis: dict[str, None], services
         incident.updated,
         incident.resolved,
         incident.because,
+        incident.priority,
+        incident.group,
+        incident.problem,
+        incident.known_errors,
+        incident.changes,
+        incident.attempts,
     )

@@ -12,6 +12,7 @@ from opsbridge.cli.options import (
     BootstrapServers,
     ConfigFile,
     DomainsBy,
+    KnownErrors,
     OutputFormat,
     Sets,
     domain_attribute,
@@ -59,6 +60,7 @@ def review(
     rules: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Rule file or directory; may be repeated.")
     ] = None,
+    known_errors: KnownErrors = None,
     domains_by: DomainsBy = None,
     feedback: Annotated[
         str | None, typer.Option(metavar="FILE", help="What people and tools said meanwhile, as JSON lines.")
@@ -76,6 +78,7 @@ def review(
     Counts events, alerts, incidents, responses and what rules did, and holds them against a list of outages. Exit code
     1: the figures do not add up.
     """
+    from opsbridge.cli.replay import prepared
     from opsbridge.review.figures import review as reviewed
     from opsbridge.review.outages import read_outages
     from opsbridge.review.page import page
@@ -89,10 +92,11 @@ def review(
     back = _milliseconds(since or (DEFAULT_SINCE if topic else None))
     if topic:
         settings = settings_from(config, bootstrap_servers, sets)
-        made = _of_settings(settings, topology, rules)
+        made = _of_settings(settings, topology, rules, known_errors)
         records: Iterable[Recorded] = _live(settings)
     else:
-        made = _made(topology, rules, domains_by)
+        domains = domain_attribute(domains_by)
+        made = prepared(topology or [], rules or [], domains=domains, known_errors=known_errors)
         records = _replayed(made, source or "", feedback, context) if replays else _recorded(source or "")
     kinds = {rule.id: rule.kind for rule in made.rules.rules}
     until = int(time.time() * 1000) if topic else None
@@ -125,13 +129,9 @@ def _milliseconds(since: str | None) -> int:
         raise typer.BadParameter(str(error), param_hint="--since") from None
 
 
-def _made(topology: list[Path] | None, rules: list[Path] | None, domains_by: str | None) -> "Prepared":
-    from opsbridge.cli.replay import prepared
-
-    return prepared(topology or [], rules or [], domains=domain_attribute(domains_by))
-
-
-def _of_settings(settings: "Settings", topology: list[Path] | None, rules: list[Path] | None) -> "Prepared":
+def _of_settings(
+    settings: "Settings", topology: list[Path] | None, rules: list[Path] | None, known_errors: list[Path] | None
+) -> "Prepared":
     from opsbridge.cli.replay import prepared
     from opsbridge.settings import weights
 
@@ -141,6 +141,7 @@ def _of_settings(settings: "Settings", topology: list[Path] | None, rules: list[
         rules or [path for path in [paths.rules] if path.exists()],
         weights(settings),
         settings.correlation.domain_attribute,
+        known_errors or [path for path in [paths.known_errors] if path.exists()],
     )
 
 
@@ -151,10 +152,13 @@ def _recorded(directory: str) -> "Iterable[Recorded]":
 
 
 def _live(settings: "Settings") -> "list[Recorded]":
-    from opsbridge.cli.live import told
     from opsbridge.review.told import ENTITIES
+    from opsbridge.review.topics import held
 
-    return asyncio.run(told(settings, ENTITIES))
+    async def all_held() -> "list[Recorded]":
+        return [record async for record in held(settings, ENTITIES)]
+
+    return asyncio.run(all_held())
 
 
 def _replayed(made: "Prepared", source: str, feedback: str | None, context: str | None) -> "list[Recorded]":

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BATCH: Final = 1000
 """Lines in flight at once."""
 
+TOLD: Final = 20
+"""Lines that nobody will understand are told one by one up to here."""
 
 KeyOf: TypeAlias = "Callable[[Mapping[str, object]], object]"
 """From a line's object to what its key is, if that is text."""
@@ -40,8 +42,9 @@ def send(
 ) -> None:
     """Publish events, feedback or context to Kafka: `opsbridge send events.jsonl -b localhost:9092`.
 
-    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters. Records of one key keep
-    their order; lines without it are spread over the partitions. The key of feedback is its situation's id.
+    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters; of feedback and context it
+    is told here too. Records of one key keep their order; lines without it are spread over the partitions. The key of
+    feedback is its situation's id.
     """
     from opsbridge.stream.topics import topic_name
 
@@ -53,12 +56,33 @@ def send(
         To.FEEDBACK: _situation,
         To.CONTEXT: lambda line: f"{line.get('kind')}:{line.get('id')}",
     }
-    sent, unkeyed = asyncio.run(_send(settings, name, events, key_of[to]))
+    useless: list[str] = []
+    sent, unkeyed = asyncio.run(_send(settings, name, events, key_of[to], _reader(to, useless)))
+    for told in useless[:TOLD]:
+        say(told)
     without = f", {unkeyed} of them without key" if unkeyed else ""
-    say(f"{sent} lines sent to {name}{without}")
+    dead = f", {len(useless)} of them for the dead letters" if useless else ""
+    say(f"{sent} lines sent to {name}{without}{dead}")
 
 
-async def _send(settings: "Settings", topic: str, path: str, key_of: KeyOf) -> tuple[int, int]:
+def _reader(to: To, useless: list[str]) -> Callable[[str, bytes], None]:
+    """What tells of feedback and context that nobody will understand, at its place; events have rules for that."""
+    from opsbridge.core.decisions import Rejected
+    from opsbridge.sources.operations import decode_context, decode_feedback
+
+    decode = {To.FEEDBACK: decode_feedback, To.CONTEXT: decode_context}.get(to)
+
+    def read(place: str, line: bytes) -> None:
+        found = decode(line) if decode is not None else None
+        if isinstance(found, Rejected):
+            useless.append(f"{place}: {found.reason}: {found.detail}")
+
+    return read
+
+
+async def _send(
+    settings: "Settings", topic: str, path: str, key_of: KeyOf, look: Callable[[str, bytes], None]
+) -> tuple[int, int]:
     from opsbridge.stream.outbox import BatchWriter, Outbox
 
     writer = BatchWriter(settings.kafka)
@@ -66,7 +90,8 @@ async def _send(settings: "Settings", topic: str, path: str, key_of: KeyOf) -> t
     try:
         outbox = Outbox(writer)
         sent = unkeyed = 0
-        for key, value in _records(path, key_of, settings.kafka.max_message_bytes):
+        for place, key, value in _records(path, key_of, settings.kafka.max_message_bytes):
+            look(place, value)
             outbox.add(topic, key, value)
             sent += 1
             unkeyed += key is None
@@ -78,14 +103,14 @@ async def _send(settings: "Settings", topic: str, path: str, key_of: KeyOf) -> t
         await writer.stop()
 
 
-def _records(path: str, key_of: KeyOf, limit: int) -> Iterator[tuple[bytes | None, bytes]]:
+def _records(path: str, key_of: KeyOf, limit: int) -> Iterator[tuple[str, bytes | None, bytes]]:
     from opsbridge.cli.lines import UnreadableError, name_of, read_lines
 
     for line in read_lines(path, keep=limit):
+        place = f"{name_of(path)}:{line.number}"
         if line.size > limit:
-            place = f"{name_of(path)}:{line.number}"
             raise UnreadableError(f"{place}: {line.size} bytes exceed kafka.max_message_bytes ({limit})")
-        yield _key(line.content, key_of), line.content
+        yield place, _key(line.content, key_of), line.content
 
 
 def _situation(line: Mapping[str, object]) -> object:

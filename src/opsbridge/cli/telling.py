@@ -70,7 +70,33 @@ def _head(incident: "Incident") -> None:
     _line(f"{incident.id} ({incident.severity}, {incident.status}): {incident.title}")
     over = f", resolved {incident.resolved}" if incident.resolved else ""
     _line(f"opened {incident.opened}{over}; {incident.alerts} alerts, {incident.firing} of them firing")
+    for line in _handling(incident):
+        _line(line)
     _line()
+
+
+def _handling(incident: "Incident") -> Iterator[str]:
+    """What it means for people, what is known of it, and what was done about it so far."""
+    if incident.priority:
+        parts = [f"{incident.priority}: impact {incident.impact}, urgency {incident.urgency}"]
+        parts += [f"{users} users" for users in [incident.users] if users]
+        parts += [f"group {incident.group}"] if incident.group else []
+        parts += [f"assigned to {incident.assignee}"] if incident.assignee else []
+        parts += [f"{incident.escalations} escalations"] if incident.escalations else []
+        parts += [f"reopened {incident.reopened} times"] if incident.reopened else []
+        yield ", ".join(parts)
+    if incident.problem:
+        yield f"problem {incident.problem}"
+    for known in incident.known_errors:
+        yield f"known error {known.id}: {known.title}" + (f"; {known.workaround}" if known.workaround else "")
+    for change in incident.changes:
+        yield f"change {change.id} to {change.ci}, from {change.began}: {change.title}"
+    for tried in incident.attempts:
+        yield f"tried {tried.action} ({tried.response}): {tried.status}" + (f", {tried.detail}" if tried.detail else "")
+    for entry in incident.history:
+        if entry.by != "opsbridge":
+            refused = f", which changed nothing: {entry.refused}" if entry.refused else ""
+            yield " ".join(filter(None, (entry.time, entry.by, entry.what, entry.detail))) + refused
 
 
 def _explanation(told: "Explanation") -> None:

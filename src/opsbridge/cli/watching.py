@@ -1,4 +1,4 @@
-"""Hot reload in a replay: rules that change while it reads are taken over as a whole, or refused and the old ones stay.
+"""Hot reload in a replay: files that change while it reads are taken over as a whole, or refused and the old ones stay.
 
 A thread watches the files and waits for SIGHUP; the run is only touched under the lock that the reading thread holds
 for each event, so a reload falls between two events. What becomes of it is told on stderr. `replay --watch` calls this.
@@ -81,7 +81,7 @@ class Watcher:
     def _folders(self) -> set[Path]:
         """What to watch: folders, since a file that an editor has replaced would not be heard of any more."""
         found: set[Path] = set()
-        for path in self._prepared.paths:
+        for path in (*self._prepared.paths, *self._prepared.known_paths):
             if path.is_dir():
                 found.update(Path(folder) for folder, _, _ in os.walk(path))
             elif path.parent.is_dir():

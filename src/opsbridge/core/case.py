@@ -10,6 +10,7 @@ import msgspec
 
 from opsbridge.core.decisions import Situation
 from opsbridge.core.graph import CI
+from opsbridge.core.ids import incident_id
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,17 +26,22 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...] = ()
     """Ids of the recent changes on its candidates."""
 
+    @property
+    def group(self) -> str:
+        """Who is in charge of the root: its group, else its owner; empty if nobody is known to be."""
+        return self.root.group or self.root.owner
+
 
 PLACEHOLDERS: Final[dict[str, Callable[[Case], str]]] = {
     "situation": lambda case: case.situation.id,
-    "incident": lambda case: "INC" + case.situation.id[1:],
+    "incident": lambda case: incident_id(case.situation.id),
     "priority": lambda case: case.priority,
     "root.ci": lambda case: case.situation.root.ci,
     "root.class": lambda case: case.situation.root.class_ or "",
     "root.name": lambda case: case.root.name or case.root.id,
     "root.type": lambda case: case.root.type,
     "root.owner": lambda case: case.root.owner,
-    "root.group": lambda case: case.root.group or case.root.owner,
+    "root.group": lambda case: case.group,
     "root.category": lambda case: case.root.category,
     "root.runbook": lambda case: case.root.runbook,
     "root.environment": lambda case: case.root.environment,

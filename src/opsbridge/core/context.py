@@ -7,7 +7,7 @@ not taken back. The levels ask; whoever reads the topic or the file tells.
 """
 
 from collections.abc import Iterator, KeysView
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from opsbridge.core.calendar import FOREVER
 from opsbridge.core.decisions import RecentChange
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.times import milliseconds
 
 RECENT_MS: Final = 3_600_000
 """So long after it has begun, and after it has ended, a change is a likely reason of a failure."""
@@ -25,8 +26,8 @@ KEEP_MS: Final = 7 * 86_400_000
 _SWEEP_MS: Final = 3_600_000
 """So often, by the times asked for, it is looked whether any can be."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+TITLE: Final = 500
+"""So much of a change's title is told; all of it is on the `context` topic."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -105,13 +106,13 @@ class Context:
         self.forget(record.id)
         if record.state == "cancelled":
             return
-        began = _milliseconds(record.begins)
+        began = milliseconds(record.begins)
         open_end = began if record.state == "done" else FOREVER
         change = _Change(
             record.id,
-            record.title,
+            record.title[:TITLE],
             began,
-            open_end if record.ends is None else max(began, _milliseconds(record.ends)),
+            open_end if record.ends is None else max(began, milliseconds(record.ends)),
             record.suppresses,
             tuple(dict.fromkeys(map(self._id, record.cis))),
         )
@@ -170,7 +171,3 @@ class Context:
     def _id(self, name: str) -> str:
         number = None if self._graph is None else self._graph.numbers.get(name)
         return name if number is None or self._graph is None else self._graph.cis[number].id
-
-
-def _milliseconds(time: datetime) -> int:
-    return (time - _EPOCH) // _MILLISECOND

@@ -284,6 +284,23 @@ class SituationUpdate(msgspec.Struct, frozen=True):
     """The tick, in event time, at which this was told."""
 
 
+class Regroup(msgspec.Struct, frozen=True):
+    """An operator's word about which alerts belong together, above all evidence: these leave the situation they are in,
+    and are explained together, alone or with another situation.
+
+    It is broadcast to every place that may know the alerts; those that do not know them do nothing.
+    """
+
+    id: str
+    """Of the feedback: the same correction heard twice changes nothing the second time."""
+    alerts: tuple[str, ...]
+    """Fingerprints. With none, all the alerts that came from `situation`."""
+    situation: str
+    """The one that they leave, or that had been merged."""
+    into: str = ""
+    """The situation that they belong to; empty: one of their own."""
+
+
 class Discrepancy(msgspec.Struct, frozen=True, gc=False):
     """Something configuration management should know about a CI reference."""
 

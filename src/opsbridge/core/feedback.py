@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from opsbridge.core.ids import situation_of_incident
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=8_000)]
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -145,36 +147,20 @@ class CloseRecord(Said, frozen=True, kw_only=True, tag="close_record"):
     """As in the record, of changes and requests; problems have none."""
 
 
-Feedback = (
-    Acknowledge
-    | Assign
-    | Start
-    | Resolve
-    | Reopen
-    | Close
-    | Snooze
-    | Wake
-    | Comment
-    | Split
-    | Move
-    | NotADuplicate
-    | Approve
-    | Reject
-    | Started
-    | Result
-    | StopAutomation
-    | ResumeAutomation
-    | CloseRecord
+AboutIncident = (
+    Acknowledge | Assign | Start | Resolve | Reopen | Close | Snooze | Wake | Comment | Split | Move | NotADuplicate
 )
-
+AboutResponse = Approve | Reject | Started | Result
 Global = StopAutomation | ResumeAutomation
 """Not about one situation: heard by coordination."""
+
+Feedback = AboutIncident | AboutResponse | Global | CloseRecord
 
 
 def situation_of(said: Feedback) -> str:
     """The id of the situation that it is about, which is the record's key; empty if it is about all, or a problem."""
     if isinstance(said, OfIncident):
-        return "S" + said.incident.removeprefix("INC")
+        return situation_of_incident(said.incident)
     if isinstance(said, OfResponse | CloseRecord):
         return said.situation
     return ""

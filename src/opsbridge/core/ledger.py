@@ -39,7 +39,9 @@ class Ledger:
         """By id, in the order in which they were told."""
         self.affected_cis: dict[str, dict[str, None]] = {}
         self.affected_services: dict[str, dict[str, None]] = {}
-        self._incident_of: dict[tuple[str, str], str] = {}  # (fingerprint, opening event) -> incident
+        # (fingerprint, opening event) -> the incidents that have it, the newest last: news of what it has left may come
+        # after those of what it has joined
+        self._incidents_of: dict[tuple[str, str], dict[str, None]] = {}
         self._events_of: dict[tuple[str, str], list[str]] = {}
         self.suppressed: dict[tuple[str, str], Suppressed] = {}
         """(fingerprint, opening event) -> why it is withheld, or was until it was over."""
@@ -60,35 +62,40 @@ class Ledger:
     def told(self, decisions: Iterable[Decision]) -> None:
         """Take in what the pipeline decided, before the event that it followed from is `heard`."""
         for decision in decisions:
-            if isinstance(decision, Expired):
-                self._early.pop(decision.fingerprint, None)
-            elif isinstance(decision, Derived):
-                self.heard(decision.event, decision.fingerprint)
-            elif isinstance(decision, Transition):
-                if decision.change == "renewed" and decision.fingerprint in self._newest:
-                    before = self._newest[decision.fingerprint]
-                    self._goes_on[decision.fingerprint, decision.event] = decision.fingerprint, before
-                self._newest[decision.fingerprint] = decision.event
-            elif isinstance(decision, Suppressed):
-                self._suppress(decision)
-            elif isinstance(decision, Incident):
-                self.incidents[decision.id] = decision
-                self.unanswered.pop(decision.id, None)
-            elif isinstance(decision, Unanswered):
-                self.unanswered[decision.incident] = decision
-                self._moved(decision)
-            elif isinstance(decision, Response):
-                self.responses[decision.id] = decision
-            elif isinstance(decision, Problem):
-                self.problems[decision.id] = decision
-            elif isinstance(decision, ChangeRequest):
-                self.changes[decision.id] = decision
-            elif isinstance(decision, ServiceRequest):
-                self.requests[decision.id] = decision
-            elif isinstance(decision, Notification):
-                self.notifications[decision.id] = decision
-            elif isinstance(decision, IncidentMembers):
-                self._moved(decision)
+            match decision:
+                case Expired():
+                    self._early.pop(decision.fingerprint, None)
+                case Derived():
+                    self.heard(decision.event, decision.fingerprint)
+                case Transition():
+                    self._fired(decision)
+                case Suppressed():
+                    self._suppress(decision)
+                case Incident():
+                    self.incidents[decision.id] = decision
+                    self.unanswered.pop(decision.id, None)
+                case Unanswered():
+                    self.unanswered[decision.incident] = decision
+                    self._moved(decision)
+                case IncidentMembers():
+                    if decision.part == 1 and decision.incident in self.unanswered:  # all that was kept back is told
+                        self._forget(decision.incident)
+                    self._moved(decision)
+                case Response():
+                    self.responses[decision.id] = decision
+                case Problem():
+                    self.problems[decision.id] = decision
+                case ChangeRequest():
+                    self.changes[decision.id] = decision
+                case ServiceRequest():
+                    self.requests[decision.id] = decision
+                case Notification():
+                    self.notifications[decision.id] = decision
+
+    def _fired(self, news: Transition) -> None:
+        if news.change == "renewed" and news.fingerprint in self._newest:
+            self._goes_on[news.fingerprint, news.event] = news.fingerprint, self._newest[news.fingerprint]
+        self._newest[news.fingerprint] = news.event
 
     def _suppress(self, news: Suppressed) -> None:
         if news.state == "released":
@@ -107,10 +114,17 @@ class Ledger:
                 affected.pop(ci, None)
             affected.update(dict.fromkeys(joined))
         for member in moved.left:
-            if self._incident_of.get((member.fingerprint, member.event)) == members.incident:
-                del self._incident_of[member.fingerprint, member.event]
+            self._incidents_of.get((member.fingerprint, member.event), {}).pop(members.incident, None)
         for member in moved.joined:
-            self._incident_of[member.fingerprint, member.event] = members.incident
+            there = self._incidents_of.setdefault((member.fingerprint, member.event), {})
+            there.pop(members.incident, None)
+            there[members.incident] = None
+
+    def _forget(self, incident: str) -> None:
+        """It is told from the beginning: what it affected while it was kept back counts no more."""
+        del self.unanswered[incident]
+        self.affected_cis.pop(incident, None)
+        self.affected_services.pop(incident, None)
 
     def events_by_incident(self) -> dict[str, list[str]]:
         """Incident -> the ids of all events collapsed into it, in order of arrival within each alert."""
@@ -149,7 +163,7 @@ class Ledger:
         for alert in reversed(self._events_of):
             if self._is_suppressed(alert):
                 continue
-            incident = self._incident_of.get(alert, later.get(alert[0]))
+            incident = next(reversed(self._incidents_of.get(alert, {})), later.get(alert[0]))
             if incident is not None:
                 later[alert[0]] = incident
                 while (heir := self._heir(incident)) is not None:
@@ -159,7 +173,7 @@ class Ledger:
 
     def _is_suppressed(self, alert: tuple[str, str]) -> bool:
         """Whether the firing is withheld; one that goes on while it is, is withheld with it."""
-        while alert not in self.suppressed and alert not in self._incident_of and alert in self._goes_on:
+        while alert not in self.suppressed and not self._incidents_of.get(alert) and alert in self._goes_on:
             alert = self._goes_on[alert]
         return alert in self.suppressed
 

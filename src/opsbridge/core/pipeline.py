@@ -17,6 +17,7 @@ from opsbridge.core.decisions import (
     Discrepancy,
     Expired,
     Outcome,
+    Regroup,
     Rejected,
     Reminder,
     Shadowed,
@@ -37,7 +38,6 @@ from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENESS_MS
 from opsbridge.core.second_level.backbone import Backbone, News, home, time_of
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.inhibition import GRACE_MS
 from opsbridge.core.second_level.level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
 from opsbridge.core.state import Change

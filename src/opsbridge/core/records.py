@@ -29,7 +29,7 @@ class KnownError(msgspec.Struct, frozen=True):
     """The id of the problem in whatever tool keeps it."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class RelatedChange(msgspec.Struct, frozen=True):
     """A recent change that may have to do with an incident."""
 
     id: str
@@ -49,7 +49,7 @@ class Attempt(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class HistoryEntry(msgspec.Struct, frozen=True):
     """One line of an incident's history: who did what when."""
 
     time: str
@@ -103,11 +103,11 @@ class Incident(msgspec.Struct, frozen=True):
     snoozed_until: str | None = None
     reopened: int = 0
     known_errors: tuple[KnownError, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[RelatedChange, ...] = ()
     problem: str = ""
     """The problem that it belongs to."""
     attempts: tuple[Attempt, ...] = ()
-    history: tuple[Entry, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     """The newest 50 entries."""
 
 
@@ -182,27 +182,24 @@ class _OfSituation(msgspec.Struct, frozen=True, kw_only=True):
     because: tuple[str, ...] = ()
 
 
-class ChangeRequest(_OfSituation, frozen=True, kw_only=True):
+class _Ticket(_OfSituation, frozen=True, kw_only=True):
+    """What somebody is asked to do about it, besides the incident."""
+
+    status: Literal["open", "closed", "merged"]
+    priority: str = ""
+    category: str = ""
+    group: str = ""
+    links: tuple[str, ...] = ()
+    merged_into: str | None = None
+    """The situation's heir has taken it over: this is its request, or the heir's incident if it has none."""
+
+
+class ChangeRequest(_Ticket, frozen=True, kw_only=True):
     """A request for change (RFC): the record of the `changes` topic."""
 
-    status: Literal["open", "closed", "merged"]
-    priority: str = ""
-    category: str = ""
-    group: str = ""
-    links: tuple[str, ...] = ()
-    merged_into: str | None = None
-    """The situation's heir has taken it over: this is its request, or the heir's id if it has none."""
 
-
-class ServiceRequest(_OfSituation, frozen=True, kw_only=True):
+class ServiceRequest(_Ticket, frozen=True, kw_only=True):
     """A service request: the record of the `requests` topic."""
-
-    status: Literal["open", "closed", "merged"]
-    priority: str = ""
-    category: str = ""
-    group: str = ""
-    links: tuple[str, ...] = ()
-    merged_into: str | None = None
 
 
 ResponseStatus = Literal[

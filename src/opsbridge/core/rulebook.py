@@ -191,7 +191,7 @@ class Priority(msgspec.Struct, frozen=True):
 Prioritise = Callable[[Case], Priority]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Handling(msgspec.Struct, frozen=True):
     """Whether a situation is an incident, and what is said of it. Texts may have placeholders (case.py)."""
 
     rule: str = ""
@@ -295,23 +295,23 @@ class ProblemWatch(msgspec.Struct, frozen=True):
 Further = AutoResponse | Ticket | Notify | ProblemWatch
 
 
-class Answers(msgspec.Struct, frozen=True):
+class Selection(msgspec.Struct, frozen=True):
     """What is decided for a situation: incident or nothing, and whatever is done besides, in the order of the rules."""
 
-    incident: Answer = Answer()
+    handling: Handling = Handling()
     further: tuple[Further, ...] = ()
 
 
-Respond = Callable[[Case], Answers]
+Respond = Callable[[Case], Selection]
 """What a situation's news mean for people and machines."""
 
 KnownErrors = Callable[[Case], tuple[KnownError, ...]]
 """The known errors that match a situation."""
 
 
-def incident_always(_case: Case) -> Answers:
+def incident_always(_case: Case) -> Selection:
     """The answer of an empty rule set."""
-    return Answers()
+    return Selection()
 
 
 def none_known(_case: Case) -> tuple[KnownError, ...]:

@@ -42,7 +42,7 @@ class Audience:
         now = _decode_incident(value)
         before = self.incidents.get(now.id)
         self.written += 1
-        if before is not None and now.version <= before.version:
+        if before is not None and now.version < before.version:
             return []
         self.incidents[now.id] = now
         told = list(_news(before, now))
@@ -78,7 +78,7 @@ class Audience:
         if before is not None and (before.status, before.attempt) == (now.status, now.attempt):
             return []
         attempt = f", attempt {now.attempt} of {now.attempts}" if now.attempt else ""
-        return [f"{now.id} {now.status}: {now.action} on {now.ci}{attempt}"]
+        return [f"{now.id} {now.status}: {now.action} on {now.ci}{attempt}{_MEANING.get(now.status, '')}"]
 
     def feedback(self, value: bytes) -> None:
         """Take in what an executor says."""
@@ -116,12 +116,28 @@ class Audience:
         return [incident for incident in self.incidents.values() if incident.status != "merged"]
 
 
+_MEANING: Final = {
+    "awaiting_permit": " - do the limits allow it?",
+    "requested": " - an executor is asked",
+    "verifying": " - it is done; do the alerts end?",
+    "waiting": " - the alerts go on; once more",
+    "effective": " - the alerts have ended, nobody has to be told",
+    "escalated": " - the alerts go on: people are told",
+}
+"""What a status of an auto-response says to those who see it for the first time."""
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 alert`, `2 alerts`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _news(before: Incident | None, now: Incident) -> Iterator[tuple[str, str]]:
     root = f"{now.root.ci}{', silent' if now.root.silent else ''} ({now.root.confidence:.0%})"
     if before is None:
-        yield "opened", f"{now.id} opened: {now.title}; root {root}, {now.alerts} alerts"
+        yield "opened", f"{now.id} opened: {now.priority} {now.title}; root {root}, {counted(now.alerts, 'alert')}"
     elif before.root.ci != now.root.ci:
-        yield "re-rooted", f"{now.id} re-rooted: {before.root.ci} -> {root}, {now.alerts} alerts"
+        yield "re-rooted", f"{now.id} re-rooted: {before.root.ci} -> {root}, {counted(now.alerts, 'alert')}"
     if now.status == "merged":
         yield "merged", f"{now.id} merged into {now.merged_into}"
     elif before is not None and before.status != now.status:

@@ -53,6 +53,9 @@ def _held_against(failure: Failure, incident: Incident, audience: Audience) -> I
         yield f"{name}: the root is {'silent' if failure.silent else 'not silent'}, the incident says otherwise"
     if incident.status != "resolved":
         yield f"{name}: all its alerts were resolved, but it is {incident.status}"
+    known = [each.id for each in incident.known_errors]
+    if failure.known_error and failure.known_error not in known:
+        yield f"{name}: it is the known error {failure.known_error}, but it has {', '.join(known) or 'none'}"
     missing = failure.cis - audience.alerting(incident.id)
     if missing:
         shown = ", ".join(sorted(missing)[:5])

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.response.ids import rfc3339
+from opsbridge.core.times import rfc3339
 from opsbridge.errors import OpsBridgeError
 
 SHORTEST: Final = 20
@@ -31,6 +31,9 @@ HEARD: Final[Fate] = ("heard",)
 
 HUNG: Final = "ServiceHung"
 """The class that the demo's own rule restarts."""
+
+HANGS: Final = "KE-0012"
+"""The shipped known error of access switches that fall silent."""
 
 RESTARTS: Final = 2
 """How often it does, as the rule says."""
@@ -58,6 +61,8 @@ class Failure:
     silent: bool
     cis: frozenset[str]
     """CIs whose alerts this failure alone explains."""
+    known_error: str = ""
+    """The shipped known error that it is a case of, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class _Timetable:
         self._noise(bystanders)
         self._poison()
         failures = (
-            Failure(self._id(switch), silent=True, cis=self._heard_of(silent - starving)),
+            Failure(self._id(switch), silent=True, cis=self._heard_of(silent - starving), known_error=HANGS),
             Failure(self._id(array), silent=False, cis=self._heard_of(slow - dying)),
             Failure(self._id(flapping), silent=False, cis=frozenset({self._id(flapping)})),
             Failure(unknown, silent=False, cis=frozenset({unknown})),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opsbridge.core.records import Incident, Response
-from opsbridge.demo.audience import Audience, Figures
+from opsbridge.demo.audience import Audience, Figures, counted
 from opsbridge.demo.scenario import Scenario
 
 NEWS_LINES: Final = 8
@@ -89,12 +89,13 @@ class Screen:
 
 def _incident_table(audience: Audience) -> Table:
     table = Table()
-    for column in ("incident", "status", "root", "confidence", "alerts", "affected CIs", "services"):
+    for column in ("incident", "status", "priority", "root", "confidence", "alerts", "affected CIs", "services"):
         table.add_column(column, overflow="fold")
     for incident in audience.incidents.values():
         table.add_row(
             incident.id,
             _status(incident.status),
+            incident.priority,
             incident.root.ci + (" (silent)" if incident.root.silent else ""),
             f"{incident.root.confidence:.0%}",
             str(incident.alerts),
@@ -128,7 +129,7 @@ def _final_table(scenario: Scenario, audience: Audience, figures: Figures) -> Ta
     table = Table(title="What became of it", title_justify="left", show_lines=False)
     table.add_column("what")
     table.add_column("which", overflow="fold")
-    table.add_column("events", justify="right")
+    table.add_column("how many", justify="right")
     table.add_row("read", f"{scenario.fates.total()} published", str(figures.received))
     for (kind, *rest), count in sorted(figures.fates.items()):
         if kind != "heard":
@@ -141,10 +142,10 @@ def _final_table(scenario: Scenario, audience: Audience, figures: Figures) -> Ta
     table.add_section()
     incidents = audience.standing()
     for incident in incidents:
-        table.add_row("incident", Text(_described(incident, audience)), f"{incident.alerts} alerts")
+        table.add_row("incident", Text(_described(incident, audience)), counted(incident.alerts, "alert"))
     table.add_section()
     for response in audience.responses.values():
-        table.add_row("auto-response", Text(_done(response, audience)), f"{len(response.tried)} attempts")
+        table.add_row("auto-response", Text(_done(response, audience)), counted(len(response.tried), "attempt"))
     table.add_section()
     heard = figures.outcomes.total()
     ratio = f"{heard / len(incidents):.0f} : 1" if incidents else "-"
@@ -157,11 +158,13 @@ def _described(incident: Incident, audience: Audience) -> str:
     services = audience.services(incident.id)
     shown = ", ".join(services[:SERVICES_SHOWN]) + (", ..." if len(services) > SERVICES_SHOWN else "")
     named = f": {shown}" if services else ""
+    known = "".join(f"\n  known error {each.id}: {each.workaround or each.title}" for each in incident.known_errors)
     return (
         f"{incident.title} [{incident.status}]\n"
         f"  root {root.ci}, {'silent' if root.silent else f'sent {root.class_}'}, "
         f"confidence {root.confidence:.0%}\n"
-        f"  {incident.affected_cis} CIs affected, {len(services)} services{named}"
+        f"  {incident.priority}, for {incident.group or 'nobody: no rule and no owner says for whom'}\n"
+        f"  {counted(incident.affected_cis, 'CI')} affected, {counted(len(services), 'service')}{named}{known}"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.second_level.level import REPORT_AFTER_MS
@@ -26,6 +26,7 @@ from opsbridge.demo.screen import Screen
 from opsbridge.demo.stage import Part, Worker, running_executor, running_worker
 from opsbridge.devbroker import DevBroker
 from opsbridge.settings import KafkaSettings, Settings
+from opsbridge.stream.reading import TopicReader
 from opsbridge.stream.topics import ensure_topics, topic_name
 from opsbridge.topology import load_topology
 
@@ -45,6 +46,7 @@ class Play:
 
     topology: Path
     rules: Path
+    known_errors: Path
     seconds: float
     seed: int
     record: Path | None = None
@@ -64,7 +66,7 @@ async def perform(play: Play, screen: Screen) -> list[str]:
             await ensure_topics(settings)
             screen.step("a worker and an executor start: opsbridge run, opsbridge executor")
             async with (
-                running_worker(servers, play.topology, repairs.rules, repairs.directory) as worker,
+                running_worker(servers, play.topology, repairs.rules, play.known_errors, repairs.directory) as worker,
                 running_executor(servers, repairs.actions, repairs.directory) as executor,
             ):
                 await worker.until_ready()
@@ -109,10 +111,10 @@ class _Performance:
         start_ms = time.time_ns() // 1_000_000
         scenario = storm(self._graph, seed=self._play.seed, seconds=self._play.seconds, start_ms=start_ms)
         self._screen.step(f"the storm begins: {scenario.fates.total()} records in {self._play.seconds:.0f} s")
-        async with self._producer() as producer, self._consumer() as consumer:
+        async with self._producer() as producer:
             try:
                 async with asyncio.TaskGroup() as group:
-                    watching = [group.create_task(self._follow(consumer)), group.create_task(self._look(scenario))]
+                    watching = [group.create_task(self._follow()), group.create_task(self._look(scenario))]
                     mending = group.create_task(self._mend(producer, scenario, start_ms))
                     await self._publish(producer, scenario, start_ms)
                     self._screen.step("all is published; now what came of it")
@@ -151,18 +153,20 @@ class _Performance:
                     hanging.remove(hang)
             await asyncio.sleep(PACE_SECONDS)
 
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        """Take in what the worker writes."""
+    async def _follow(self) -> None:
+        """Take in what the worker and the executor write."""
         topics, audience = self._settings.topics, self._audience
-        readers: dict[str, Callable[[bytes], list[str] | None]] = {
+        taken_in: dict[str, Callable[[bytes], list[str] | None]] = {
             topic_name(topics, "incidents"): audience.incident,
             topic_name(topics, "incident-members"): audience.members,
             topic_name(topics, "responses"): audience.response,
             topic_name(topics, "feedback"): audience.feedback,
         }
-        async for record in consumer:
-            for line in readers[record.topic](record.value) or ():
-                self._screen.news(line)
+        async with TopicReader(self._settings.kafka, taken_in) as reader:
+            async for records in reader.onward():
+                for record in records:
+                    for line in taken_in[record.topic](record.value or b"") or ():
+                        self._screen.news(line)
 
     async def _look(self, scenario: Scenario) -> None:
         """Read the worker's figures from time to time, and show how things are."""
@@ -194,23 +198,3 @@ class _Performance:
             yield producer
         finally:
             await producer.stop()
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """Reads what is told of incidents and auto-responses from the beginning, outside any group."""
-        topics = self._settings.topics
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.bootstrap_servers, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            consumer.assign(
-                [
-                    TopicPartition(topic_name(topics, entity), partition)
-                    for entity in ("incidents", "incident-members", "responses", "feedback")
-                    for partition in range(topics.partitions)
-                ]
-            )
-            yield consumer
-        finally:
-            await consumer.stop()

@@ -73,13 +73,19 @@ class Worker(Part):
 
 
 @asynccontextmanager
-async def running_worker(bootstrap_servers: str, topology: Path, rules: Path, directory: Path) -> AsyncIterator[Worker]:
-    """A worker on that broker, estate and rules (absolute paths), whose working directory and log are `directory`'s."""
+async def running_worker(
+    bootstrap_servers: str, topology: Path, rules: Path, known_errors: Path, directory: Path
+) -> AsyncIterator[Worker]:
+    """A worker on that broker, estate, rules and known errors (absolute paths), with its log in the directory.
+
+    That is its working directory too.
+    """
     port = _free_port()
     settings = {
         "KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "PATHS__TOPOLOGY": str(topology),
         "PATHS__RULES": str(rules),
+        "PATHS__KNOWN_ERRORS": str(known_errors),
         "WEB__PORT": str(port),
     }
     log = directory / "worker.log"

@@ -1,33 +1,31 @@
 """What was begun and what came of it, by idempotency key, as the topic `feedback` tells: the executors' only memory.
 
 Of several who say that they begin, the first in the topic has begun; all records of a situation are in one partition,
-so there is a first, and everybody sees the same. Read from outside any group, from the oldest record that the topic
-still has; nothing else about executors is kept anywhere.
+so there is a first, and everybody sees the same. Only a week of the topic is read and remembered: what is older cannot
+be asked for again, since no deadline further away than that is accepted.
 """
 
 import asyncio
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
-import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
-from opsbridge.core.feedback import Feedback, Result, Started
+from opsbridge.core.feedback import Result, Started
 from opsbridge.settings import KafkaSettings
-from opsbridge.stream.connection import client_options
-from opsbridge.stream.errors import BrokerUnreachableError, TopicsError
+from opsbridge.sources.operations import decode_feedback
+from opsbridge.stream.reading import TopicReader
 
-POLL_MS: Final = 200
-
-_decode: Final = msgspec.json.Decoder(Feedback).decode
+KEEP_MS: Final = 7 * 86_400_000
+"""How long it is remembered that something was begun; the topic keeps its records as long by Kafka's default."""
 
 
 @dataclass(slots=True)
 class Past:
     """What is known of one key."""
 
+    told_ms: int = 0
+    """When it was first told of, by that record's own time."""
     first: str = ""
     """The id of the record that began it; empty: nobody has."""
     by: str = ""
@@ -39,10 +37,10 @@ class Past:
 
 
 class History:
-    """Every key that was ever begun or answered, as far back as the topic goes."""
+    """Every key that was begun or answered, in the order in which they were first told of."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Past] = {}
+        self._known: OrderedDict[str, Past] = OrderedDict()
 
     def of(self, key: str) -> Past:
         """What is known of this key."""
@@ -53,95 +51,46 @@ class History:
 
     def tell(self, value: bytes | None, record_ms: int) -> None:
         """Take in a record of the topic; what is not about keys does not count, nor what cannot be read."""
-        try:
-            said = _decode(value or b"")
-        except msgspec.DecodeError:
-            return  # the worker that reads feedback buries it
-        if isinstance(said, Started):
-            past = self._known.setdefault(said.idempotency_key, Past())
-            if not past.first:
-                past.first, past.by, past.began_ms = said.id, said.by, record_ms
-        elif isinstance(said, Result):
-            self._known.setdefault(said.idempotency_key, Past()).ended = True
+        said = decode_feedback(value)
+        if not isinstance(said, Started | Result):  # what cannot be read, the worker that reads feedback buries
+            return
+        past = self._known.setdefault(said.idempotency_key, Past(record_ms))
+        if isinstance(said, Result):
+            past.ended = True
+        elif not past.first:
+            past.first, past.by, past.began_ms = said.id, said.by, record_ms
+
+    def forget(self, before_ms: int) -> None:
+        """Let go of what was first told of before then."""
+        while self._known and next(iter(self._known.values())).told_ms < before_ms:
+            self._known.popitem(last=False)
 
 
 class HistoryReader:
-    """Keeps a history as new as it is asked to be."""
+    """Keeps a history as new as it is asked to be; an async context manager."""
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self.history = History()
-        self._kafka = kafka
-        self._topic = topic
-        self._consumer: AIOKafkaConsumer | None = None
-        self._partitions: list[TopicPartition] = []
+        self._history = History()
+        self._reader = TopicReader(kafka, [topic], since_ms=_now_ms() - KEEP_MS)
         self._one_at_a_time = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Connect, and stand at the beginning of the topic; raises `BrokerUnreachableError`, `TopicsError`."""
-        count = (await partition_counts(self._kafka, [self._topic]))[self._topic]
-        self._partitions = [TopicPartition(self._topic, number) for number in range(count)]
-        self._consumer = AIOKafkaConsumer(
-            **client_options(self._kafka), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
-        try:
-            await self._consumer.start()
-            self._consumer.assign(self._partitions)
-            await self._consumer.seek_to_beginning(*self._partitions)
-        except KafkaError as error:
-            raise BrokerUnreachableError(f"{self._topic} cannot be read: {error}") from error
+    async def __aenter__(self) -> Self:
+        """Connect; raises `BrokerUnreachableError`, `TopicsError`."""
+        await self._reader.__aenter__()
+        return self
 
-    async def stop(self) -> None:
-        """Close the connection."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+    async def __aexit__(self, *_: object) -> None:
+        await self._reader.__aexit__()
 
     async def catch_up(self) -> History:
-        """The history up to everything that was acknowledged before this call.
-
-        Raises `BrokerUnreachableError` if nothing comes for `request_timeout`, though there is more.
-        """
-        consumer = self._consumer
-        if consumer is None:
-            raise BrokerUnreachableError("the reader of feedback is not running")
+        """The history up to everything that was acknowledged before this call; raises `BrokerUnreachableError`."""
         async with self._one_at_a_time:
-            try:
-                await self._read_to_the_end(consumer)
-            except (KafkaError, TimeoutError) as error:
-                raise BrokerUnreachableError(
-                    f"{self._topic} cannot be read: {str(error) or 'nothing comes'}"
-                ) from error
-        return self.history
-
-    async def _read_to_the_end(self, consumer: AIOKafkaConsumer) -> None:
-        ends = await consumer.end_offsets(self._partitions)
-        clock = asyncio.get_running_loop().time
-        heard = clock()
-        while behind := [each for each in self._partitions if await consumer.position(each) < ends[each]]:
-            batches = await consumer.getmany(*behind, timeout_ms=POLL_MS)
-            for records in batches.values():
+            async for records in self._reader.to_the_end():
                 for record in records:
-                    self.history.tell(record.value, record.timestamp)
-            if batches:
-                heard = clock()
-            elif clock() > heard + self._kafka.request_timeout:
-                raise TimeoutError
+                    self._history.tell(record.value, record.timestamp)
+        self._history.forget(_now_ms() - KEEP_MS)
+        return self._history
 
 
-async def partition_counts(kafka: KafkaSettings, topics: list[str]) -> dict[str, int]:
-    """How many partitions each of these topics has; raises `BrokerUnreachableError`, `TopicsError` if one is not there.
-
-    The cluster is asked for all topics: naming one might create it.
-    """
-    admin = AIOKafkaAdminClient(**client_options(kafka))  # type: ignore[arg-type] # options by name
-    try:
-        async with asyncio.timeout(kafka.request_timeout):
-            await admin.start()
-            counts = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise BrokerUnreachableError(f"no broker at {kafka.bootstrap_servers}: {error}") from error
-    finally:
-        await admin.close()
-    if missing := [topic for topic in topics if topic not in counts]:
-        raise TopicsError(f"no such topic: {', '.join(missing)}; opsbridge topics --check tells what there should be")
-    return counts
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -5,6 +5,7 @@ What cannot be seen from one field alone (names that are used but not declared, 
 """
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Annotated, Final, Literal
 
 from annotated_types import MinLen
@@ -100,9 +101,13 @@ KEY: Final = "[key]"
 
 
 def _form(value: object) -> str | None:
-    if isinstance(value, dict) and ("command" in value) == ("webhook" in value):
-        return None
-    return _CALL if isinstance(value, dict) and "webhook" in value else _COMMAND
+    """Which of both an action is; of one that says neither, the one whose name it misspells."""
+    if not isinstance(value, dict):
+        return _COMMAND
+    if "command" in value or "webhook" in value:
+        return None if "command" in value and "webhook" in value else _CALL if "webhook" in value else _COMMAND
+    near = [form for form, name in ((_COMMAND, "command"), (_CALL, "webhook")) if get_close_matches(name, value)]
+    return near[0] if len(near) == 1 else None
 
 
 ActionEntry = Annotated[

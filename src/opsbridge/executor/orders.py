@@ -12,8 +12,9 @@ import msgspec
 
 from opsbridge.core.records import Response, ResponseStatus
 
-ASKING: Final[frozenset[ResponseStatus]] = frozenset({"requested", "verifying", "rolling_back"})
-"""The statuses in which an idempotency key is a request."""
+ASKING: Final[frozenset[ResponseStatus]] = frozenset({"requested", "running", "verifying", "rolling_back"})
+"""The statuses in which an idempotency key is a request. `running` asks for nothing new, but for an answer: whoever
+began it may have died."""
 
 PATIENCE_MS: Final = 3_600_000
 """How long a request counts that names no deadline, from its record's time on."""
@@ -36,9 +37,19 @@ class Order:
     deadline_ms: int
     """Since 1970; it is not begun later, and does not run longer."""
     withdrawn: bool = False
-    """A newer version of the response does not ask for it any more, or the partition is another executor's now."""
+    """A newer version of the response does not ask for it any more, or this executor is to begin nothing more."""
     records: list[tuple["Progress", int]] = field(default_factory=list)
     """Where it was read: these are dealt with when it is."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it may still be begun here: it is asked for, and its partition is not another executor's by now."""
+        return not self.withdrawn and not all(progress.revoked for progress, _ in self.records)
+
+    def dealt_with(self) -> None:
+        """Nothing more is to come of it: its records count as read."""
+        for progress, offset in self.records:
+            progress.done(offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +86,11 @@ def order_of(response: Response, record_ms: int) -> Order | None:
 class Progress:
     """Which records of one partition are dealt with: it may be committed up to the first one that is not."""
 
-    __slots__ = ("_committed", "_next", "_open")
+    __slots__ = ("_committed", "_next", "_open", "revoked")
 
     def __init__(self) -> None:
+        self.revoked = False
+        """The partition is another executor's by now, or ours anew with another progress."""
         self._open: set[int] = set()
         self._next = 0
         self._committed = 0

@@ -1,10 +1,11 @@
 """How things are counted and measured in a review: shares, ranks, percentiles, and stretches of time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import ceil
 from typing import Final, TypeVar
 
+from opsbridge.core import times
 from opsbridge.review.model import Named, Part, Spread
 
 TOP: Final = 10
@@ -17,7 +18,7 @@ _K = TypeVar("_K", str, tuple[str, str])
 
 def milliseconds(time: str) -> int:
     """An RFC 3339 time as milliseconds since 1970."""
-    return round(datetime.fromisoformat(time).timestamp() * 1000)
+    return times.milliseconds(datetime.fromisoformat(time))
 
 
 def slot_minutes(minutes: int) -> int:
@@ -25,11 +26,11 @@ def slot_minutes(minutes: int) -> int:
     return next((width for width in _MINUTES if minutes <= width * (SLOTS - 1)), ceil(minutes / (SLOTS - 1)))
 
 
-def spread(seconds: Sequence[float]) -> Spread:
-    """Percentiles by nearest rank."""
-    if not seconds:
+def spread(seconds: Iterable[float | None]) -> Spread:
+    """Percentiles by nearest rank of those that are known."""
+    ordered = sorted(each for each in seconds if each is not None)
+    if not ordered:
         return Spread(0)
-    ordered = sorted(seconds)
     p50, p90 = (ordered[ceil(len(ordered) * rank) - 1] for rank in (0.5, 0.9))
     return Spread(len(ordered), p50, p90, ordered[-1])
 

@@ -5,18 +5,18 @@ letters say so, and decide.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from opsbridge.core.decisions import Rejected, Withheld
-from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SIGNIFICANCES, Event, Judge, Verdict
+from opsbridge.core.event import DEFAULT_SIGNIFICANCE, SIGNIFICANCES, Event, Judge, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Intake, Report
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.review.recorded import Recorded
-from opsbridge.review.told import DeadLetter, Place, Told
+from opsbridge.review.told import Told
 from opsbridge.sources.canonical import decode
 
 FAR: Final = 1 << 60
@@ -31,13 +31,12 @@ class Reported(NamedTuple):
 
     time: int
     firing: bool
-    ci: str
 
 
 class HeardEvents:
     """The events of a review: counted, and those that went on, by fingerprint."""
 
-    def __init__(self, graph: CIGraph, book: Rulebook, dead: Mapping[Place, DeadLetter], since: int = 0) -> None:
+    def __init__(self, graph: CIGraph, book: Rulebook, told: Told, since: int) -> None:
         self.read = 0
         self.unwritten = 0
         """Events that cannot be heard, of which no dead letter tells."""
@@ -57,14 +56,11 @@ class HeardEvents:
         self._judge = _Remembering(book.judge)
         self._intake = Intake(graph, replace(book, judge=self._judge))
         self._since = since
-        self._dead: dict[tuple[int, int], dict[str, str]] = {}
-        for place, letter in dead.items():
-            if letter.stage == "intake":
-                self._dead.setdefault((place.partition, place.offset), {})[place.topic] = letter.reason
+        self._told = told
 
     def hear(self, record: Recorded) -> None:
         """Count one record of an input topic. One that is no event counts by the record's time."""
-        reason = self._refused(record)
+        reason = self._told.refusal(record)
         if reason is None:
             report = decode(record.value)
             answer = report if isinstance(report, Rejected) else self._accept(report)
@@ -78,19 +74,12 @@ class HeardEvents:
             self.places["dead_letter", reason] += 1
             self.significance[NOT_JUDGED] += 1
 
-    def _refused(self, record: Recorded) -> str | None:
-        """The reason that a dead letter gives; by partition and offset alone where the topic's name is not known."""
-        letters = self._dead.get((record.partition, record.offset))
-        if not letters:
-            return None
-        return letters.get(record.topic) if record.topic else next(iter(letters.values()))
-
     def _accept(self, report: Report) -> Event | Withheld | Rejected:
         self._judge.verdict = None
         return self._intake.accept(report, FAR)
 
     def _count(self, report: Report, answer: Event | Withheld) -> None:
-        time = answer.time if isinstance(answer, Event) else round(report.time.timestamp() * 1000)
+        time = answer.time if isinstance(answer, Event) else _time(report)
         if time < self._since:
             return
         number = self._graph.numbers.get(report.ci)
@@ -104,25 +93,28 @@ class HeardEvents:
         verdict = self._judge.verdict
         if isinstance(answer, Withheld):
             self.places[answer.place, answer.reason] += 1
-            self.significance[SIGNIFICANCES[0] if answer.place == "informational" else NOT_JUDGED] += 1
+            self.significance[answer.place if answer.place in SIGNIFICANCES else NOT_JUDGED] += 1
         else:
             self.significance[_significance(answer, verdict)] += 1
-            self.reports.setdefault(answer.fingerprint, []).append(Reported(time, answer.firing, ci))
+            self.reports.setdefault(answer.fingerprint, []).append(Reported(time, answer.firing))
         if verdict is not None and verdict.rule:
             self.decided[verdict.rule, _did(verdict, answer)] += 1
 
 
 def newest(events: Iterable[Recorded], told: Told) -> int:
     """The time of the newest event, in milliseconds; of those that a dead letter names, none counts."""
-    buried = {(place.partition, place.offset) for place, letter in told.dead.items() if letter.stage == "intake"}
-    reports = (decode(each.value) for each in events if (each.partition, each.offset) not in buried)
-    return max((round(one.time.timestamp() * 1000) for one in reports if isinstance(one, Report)), default=0)
+    reports = (decode(each.value) for each in events if told.refusal(each) is None)
+    return max((_time(one) for one in reports if isinstance(one, Report)), default=0)
+
+
+def _time(report: Report) -> int:
+    return round(report.time.timestamp() * 1000)
 
 
 def _significance(event: Event, verdict: Verdict | None) -> str:
     if not event.firing:
         return RETURN
-    told = verdict.significance if verdict is not None and verdict.significance is not None else None
+    told = None if verdict is None else verdict.significance
     return SIGNIFICANCES[DEFAULT_SIGNIFICANCE[event.severity] if told is None else told]
 
 
@@ -131,8 +123,7 @@ def _did(verdict: Verdict, answer: Event | Withheld) -> str:
         return "dropped"
     if verdict.route:
         return "routed"
-    withheld = isinstance(answer, Withheld) and answer.place == SIGNIFICANCES[INFORMATIONAL]
-    return "logged_only" if withheld else "classified"
+    return "logged_only" if isinstance(answer, Withheld) and answer.place in SIGNIFICANCES else "classified"
 
 
 class _Remembering:

@@ -70,7 +70,6 @@ class EventFigures(msgspec.Struct, frozen=True, kw_only=True):
     """In an incident with a known error."""
     duplicates: Part
     """Reports of alerts that changed nothing."""
-    in_incidents: int
     collapse_ratio: float | None
     """Events in incidents, to one incident."""
 
@@ -86,8 +85,6 @@ class AlertFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Rule -> firings that it raised."""
     withheld: dict[str, dict[str, int]]
     """Kind -> rule -> firings withheld, for a time or to their end."""
-    flapping: int
-    """Firings withheld because their alert was flapping."""
     most_unsteady: list[Unsteady]
     """Alerts that began most often, at least three times."""
     discrepancies: dict[str, int]
@@ -173,11 +170,12 @@ class ResponseFigures(msgspec.Struct, frozen=True, kw_only=True):
 class RecordFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Other records that were raised."""
 
-    problems: int
-    problems_open: int
+    problems: dict[str, int]
+    """Status -> problems."""
     changes: dict[str, int]
     """Status -> requests for change."""
     requests: dict[str, int]
+    """Status -> service requests."""
     notifications: dict[str, int]
     """Reason -> notifications."""
 
@@ -195,14 +193,12 @@ class RuleYield(msgspec.Struct, frozen=True, kw_only=True):
     """Incidents that it had a part in."""
 
 
-class Outage(msgspec.Struct, frozen=True, kw_only=True):
-    """An outage of the list, and what was told of it."""
+class Outage(msgspec.Struct, frozen=True):
+    """An outage of the list."""
 
     ci: str
     begins: str
     ends: str
-    incidents: list[str]
-    """Ids of the incidents that tell of it; empty: none did."""
 
 
 class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,9 +206,8 @@ class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     outages: int
     without_events: int
-    outages_seen: float | None
-    """The share that some incident tells of."""
     missed: list[Outage]
+    """Those that no incident tells of."""
     false_alarms: int
     """Incidents that no outage of the list accounts for."""
     false_alarm_ids: list[str]
@@ -234,7 +229,7 @@ class Check(msgspec.Struct, frozen=True):
     what: str
     left: int
     right: int
-    hint: str = ""
+    hint: str
     """What it may mean if they are not."""
 
     @property

@@ -7,19 +7,21 @@ alerts, as affected, or, where the topology is given, something that the CI depe
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.times import rfc3339
+from opsbridge.documents.findings import Fault, Spot
+from opsbridge.documents.read import place, read_documents
+from opsbridge.documents.text import Loc
 from opsbridge.errors import OpsBridgeError
 from opsbridge.review.model import Outage, OutageFigures
 
 SHOWN: Final = 50
+COLUMNS: Final = ("ci", "begins", "ends")
 
 
 class OutageListError(OpsBridgeError):
@@ -46,61 +48,81 @@ class Span(NamedTuple):
 
 
 def read_outages(path: Path) -> list[Known]:
-    """What the file says; raises `OutageListError`."""
+    """What the file says; raises `OutageListError`, which names the line."""
+    return _csv(path) if path.suffix.lower() == ".csv" else _objects(path)
+
+
+def _csv(path: Path) -> list[Known]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), skipinitialspace=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise OutageListError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    rows = _csv(path, text) if path.suffix.lower() == ".csv" else _objects(path, text)
-    return [_known(place, row) for place, row in rows]
-
-
-def _csv(path: Path, text: str) -> Iterable[tuple[str, Mapping[str, object]]]:
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    missing = {"ci", "begins", "ends"} - {(name or "").strip() for name in reader.fieldnames or ()}
+        raise OutageListError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    missing = [name for name in COLUMNS if name not in {(each or "").strip() for each in reader.fieldnames or ()}]
     if missing:
-        raise OutageListError(f"{path}:1: no column {', '.join(sorted(missing))}; needed are ci, begins and ends")
+        raise OutageListError(f"{path}:1: no column {', '.join(missing)}; needed are ci, begins and ends")
+    found = []
     for row in reader:
-        yield f"{path}:{reader.line_num}", {(name or "").strip(): value for name, value in row.items()}
+        try:
+            found.append(_known({(name or "").strip(): value for name, value in row.items()}))
+        except _RowError as wrong:
+            raise OutageListError(f"{path}:{reader.line_num}: {wrong}") from None
+    return found
 
 
-def _objects(path: Path, text: str) -> Iterable[tuple[str, Mapping[str, object]]]:
-    try:
-        found: object = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:
-        raise OutageListError(f"{path}: neither YAML nor JSON: {error}") from None
-    if isinstance(found, dict):
-        found = found.get("outages")
-    if not isinstance(found, list):
-        raise OutageListError(f"{path}: expected a list of objects with ci, begins and ends, alone or under `outages`")
-    for number, row in enumerate(found, 1):
-        if not isinstance(row, dict):
-            raise OutageListError(f"{path}: outage {number}: expected an object with ci, begins and ends")
-        yield f"{path}: outage {number}", row
+def _objects(path: Path) -> list[Known]:
+    documents, findings = read_documents([path])
+    if findings:
+        raise OutageListError("\n".join(map(str, findings)))
+    found = []
+    for document in documents:
+        under: Loc = ("outages",) if isinstance(document.value, dict) else ()
+        rows = document.value.get("outages") if isinstance(document.value, dict) else document.value
+        way = under
+        try:
+            if not isinstance(rows, list):
+                raise _RowError("expected a list of objects with ci, begins and ends, alone or under `outages`")
+            for number, row in enumerate(rows):
+                way = (*under, number)
+                if not isinstance(row, dict):
+                    raise _RowError("expected an object with ci, begins and ends")
+                found.append(_known(row))
+        except _RowError as wrong:
+            (finding,) = place([Fault(Spot(document, way), "", str(wrong))])
+            raise OutageListError(str(finding)) from None
+    return found
 
 
-def _known(place: str, row: Mapping[str, object]) -> Known:
+class _RowError(ValueError):
+    """What is wrong with a row, before its place is known."""
+
+
+def _known(row: Mapping[str, object]) -> Known:
     ci = row.get("ci")
     if not isinstance(ci, str) or not ci.strip():
-        raise OutageListError(f"{place}: ci: expected the name of a CI")
-    begins, ends = (_time(place, field, row.get(field)) for field in ("begins", "ends"))
+        raise _RowError(f"ci: expected the name of a CI{_instead(row, 'ci')}")
+    begins, ends = (_time(row, field) for field in ("begins", "ends"))
     if ends < begins:
-        raise OutageListError(f"{place}: it ends before it begins")
+        raise _RowError("it ends before it begins")
     return Known(ci.strip(), begins, ends)
 
 
-def _time(place: str, field: str, value: object) -> int:
+def _time(row: Mapping[str, object], field: str) -> int:
+    text = str(row.get(field) or "").strip()
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise OutageListError(f"{place}: {field}: expected a time like 2026-01-01T12:00:00Z, not {value!r}") from None
+        said = f", not {text!r}" if text else _instead(row, field)
+        raise _RowError(f"{field}: expected a time like 2026-01-01T12:00:00Z{said}") from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def held_against(
-    known: Sequence[Known], spans: Sequence[Span], graph: CIGraph, told: Callable[[int], str]
-) -> OutageFigures:
-    """Which outages the incidents tell of, and which incidents tell of none of these; `told` words a time."""
+def _instead(row: Mapping[str, object], field: str) -> str:
+    """What the row has where the field is not there, which may be its name misspelt."""
+    return "" if field in row else f"; it has {', '.join(row) or 'nothing'}"
+
+
+def held_against(known: Sequence[Known], spans: Sequence[Span], graph: CIGraph) -> OutageFigures:
+    """Which outages the incidents tell of, and which incidents tell of none of these."""
     missed: list[Outage] = []
     accounted: set[str] = set()
     for outage in known:
@@ -114,12 +136,11 @@ def held_against(
         ]
         accounted.update(tell)
         if not tell:
-            missed.append(Outage(ci=outage.ci, begins=told(outage.begins), ends=told(outage.ends), incidents=[]))
+            missed.append(Outage(outage.ci, rfc3339(outage.begins), rfc3339(outage.ends)))
     false_alarms = [span.incident for span in spans if span.incident not in accounted]
     return OutageFigures(
         outages=len(known),
         without_events=len(missed),
-        outages_seen=1 - len(missed) / len(known) if known else None,
         missed=missed,
         false_alarms=len(false_alarms),
         false_alarm_ids=false_alarms[:SHOWN],

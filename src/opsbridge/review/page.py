@@ -10,7 +10,7 @@ from typing import Final
 
 from opsbridge.review.charts import bars, timeline
 from opsbridge.review.model import Review
-from opsbridge.review.tell import Section, Table, sections
+from opsbridge.review.tell import Row, Section, Table, percent, sections
 
 _STYLE: Final = """\
 :root{color-scheme:light dark;--ground:#fff;--ink:#1c2430;--soft:#5a6675;--line:#d5dbe3;--panel:#f4f6f9;--bar:#2f6fb3;
@@ -33,14 +33,15 @@ a:focus-visible{outline:2px solid var(--bar);outline-offset:2px}
 .tiles dd{margin:0;font-size:1.35rem;font-weight:600}
 .pair{display:flex;flex-wrap:wrap;gap:.5rem 2rem;align-items:flex-start;margin:1rem 0}
 .scroll{overflow-x:auto;max-width:100%}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:min(24rem,85vw)}
 caption{text-align:left;font-weight:600;padding:.25rem 0}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;
 overflow-wrap:anywhere;max-width:38rem}
 th{font-weight:600}
+thead th{overflow-wrap:normal}
 tbody th{font-weight:400}
 .n{text-align:right;white-space:nowrap}
-svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}
+svg{max-width:100%;min-width:30rem;height:auto;font:12px system-ui,sans-serif}
 svg text{fill:var(--ink)}
 svg .bar{fill:var(--bar)}
 svg .mark{fill:var(--mark)}
@@ -82,18 +83,14 @@ def _tiles(review: Review) -> str:
         ("events", f"{events.read}"),
         ("incidents", f"{incidents.incidents}"),
         ("events to one incident", "-" if events.collapse_ratio is None else f"{events.collapse_ratio:g}"),
-        ("needed a person", _percent(events.needed_person.share)),
-        ("auto-responses effective", _percent(responses.success)),
+        ("needed a person", percent(events.needed_person.share)),
+        ("auto-responses effective", percent(responses.success)),
         ("targets missed", f"{incidents.missed_acknowledge + incidents.missed_resolve}"),
     ]
     if review.outages is not None:
         facts.append(("outages without events", f"{review.outages.without_events} of {review.outages.outages}"))
     tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     return f'<dl class="tiles">{tiles}</dl>\n'
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.1f} %"
 
 
 def _time(review: Review) -> str:
@@ -114,7 +111,8 @@ def _section(section: Section) -> Iterator[str]:
         chart = ""
         if table.bars is not None and len(table.rows) > 1:
             chart = bars(table.title, [(str(row[0]), _number(row[table.bars])) for row in table.rows])
-        yield f'<div class="pair">{_table(table)}{chart}</div>\n'
+        beside = f'<div class="scroll">{chart}</div>' * bool(chart)
+        yield f'<div class="pair">{_table(table)}{beside}</div>\n'
     yield "</section>\n"
 
 
@@ -128,7 +126,7 @@ def _table(table: Table) -> str:
     return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _row(columns: tuple[str, ...], row: tuple[str | int | float | None, ...]) -> str:
+def _row(columns: tuple[str, ...], row: Row) -> str:
     cells = []
     for at, (name, value) in enumerate(zip(columns, row, strict=True)):
         text = escape("" if value is None else str(value))

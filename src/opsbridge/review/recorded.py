@@ -8,7 +8,7 @@ something. `opsbridge demo --record` and `replay --records` write such directori
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import merge
 from itertools import accumulate
 from operator import itemgetter
@@ -19,6 +19,9 @@ from typing import BinaryIO, Final, Self
 import msgspec
 
 from opsbridge.errors import OpsBridgeError
+
+ERRORS: Final = "__opsbridge.errors."
+"""As in docs/topics.md: how headers of dead letters begin."""
 
 
 class RecordingError(OpsBridgeError):
@@ -143,11 +146,6 @@ class Recorder:
         except OSError as error:
             raise RecordingError(f"{self._directory / record.entity}.jsonl: {error.strerror}") from None
 
-    def write_all(self, records: Iterable[Recorded]) -> None:
-        """Several of them."""
-        for record in records:
-            self.write(record)
-
 
 def read_records(directory: Path) -> Iterator[Recorded]:
     """All records of a directory, file by file in the order of their names, each file in its own order.
@@ -162,7 +160,7 @@ def read_records(directory: Path) -> Iterator[Recorded]:
 
 
 def read_entity(directory: Path, entity: str) -> list[Recorded]:
-    """The records of one entity, in order of time; those of one partition stay in order. None if there is no file.
+    """The records of one entity, in order of time; those of one partition stay in order. No file has none.
 
     Raises `RecordingError` like `read_records`.
     """

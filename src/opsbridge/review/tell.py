@@ -6,7 +6,7 @@ Nothing is counted here but shares of what is shown. Text that came with events 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from opsbridge.review.model import IncidentFigures, Review, Spread
+from opsbridge.review.model import Check, IncidentFigures, OutageFigures, Part, Review, RuleYield, Spread
 
 Row = tuple[str | int | float | None, ...]
 
@@ -51,196 +51,183 @@ _SIGNIFICANCE: Final = {
 
 def sections(review: Review) -> list[Section]:
     """The whole review; tables without rows are left out, and sections without tables."""
-    found = [
-        Section("summary", "Summary", [Table("", ("figure", "value"), list(_summary(review)))]),
-        Section("events", "Events", list(_events(review))),
-        Section("alerts", "Alerts", list(_alerts(review))),
-        Section("incidents", "Incidents", list(_incidents(review))),
-        Section("responses", "Responses", list(_responses(review))),
-        Section("rules", "Rule yield", list(_rules(review))),
-        Section("outages", "Outages", list(_outages(review))),
-        Section("checks", "Do the figures add up?", [_checks(review)]),
-    ]
-    kept = [each._replace(tables=[table for table in each.tables if table.rows]) for each in found]
-    return [each for each in kept if each.tables]
+    told = (
+        ("summary", "Summary", _summary(review)),
+        ("events", "Events", _events(review)),
+        ("alerts", "Alerts", _alerts(review)),
+        ("incidents", "Incidents", _incidents(review.incidents)),
+        ("responses", "Responses", _responses(review)),
+        ("rules", "Rule yield", _rules(review.rules)),
+        ("outages", "Outages", _outages(review.outages)),
+        ("checks", "Do the figures add up?", _checks(review.checks)),
+    )
+    found = [Section(name, title, [_cleaned(table) for table in tables if table.rows]) for name, title, tables in told]
+    return [each for each in found if each.tables]
 
 
-def _summary(review: Review) -> Iterator[Row]:
+def _cleaned(table: Table) -> Table:
+    rows = [tuple(clean(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows]
+    return table._replace(rows=rows)
+
+
+def _summary(review: Review) -> Iterator[Table]:
     events, incidents, responses = review.events, review.incidents, review.responses
-    yield "period", f"{review.begins} to {review.ends}" if review.begins else "no events"
-    yield "events", events.read
-    yield "events that needed a person", _of(events.needed_person.events, events.needed_person.share)
-    yield "events in an incident or change", _of(events.incident_or_change.events, events.incident_or_change.share)
-    yield "events of known errors", _of(events.known_errors.events, events.known_errors.share)
-    yield "duplicates", _of(events.duplicates.events, events.duplicates.share)
-    yield "alerts withheld because they were flapping", review.alerts.flapping
     merged = f", {incidents.merged} more were merged into these" if incidents.merged else ""
-    yield "incidents", f"{incidents.incidents}{merged}"
-    yield "collapse ratio", "-" if events.collapse_ratio is None else f"{events.collapse_ratio:g} : 1"
-    yield "time to incident", spread(incidents.time_to_incident)
-    yield "time to acknowledge", spread(incidents.time_to_acknowledge)
-    yield "time to resolve", spread(incidents.time_to_resolve)
-    yield "targets missed", f"{incidents.missed_acknowledge} to acknowledge, {incidents.missed_resolve} to resolve"
-    yield "reopened", f"{incidents.reopened} incidents, {incidents.reopenings} times"
-    yield "auto-responses effective", f"{_of(responses.effective, responses.success)}, of {responses.final} final ones"
+    rows: list[Row] = [
+        ("period", f"{review.begins} to {review.ends}" if review.begins else "no events"),
+        ("events", events.read),
+        ("events that needed a person", _part(events.needed_person)),
+        ("events in an incident or change", _part(events.incident_or_change)),
+        ("events of known errors", _part(events.known_errors)),
+        ("duplicates", _part(events.duplicates)),
+        ("alerts withheld because they were flapping", sum(review.alerts.withheld.get("flapping", {}).values())),
+        ("incidents", f"{incidents.incidents}{merged}"),
+        ("collapse ratio", "-" if events.collapse_ratio is None else f"{events.collapse_ratio:g} : 1"),
+        ("time to incident", spread(incidents.time_to_incident)),
+        ("time to acknowledge", spread(incidents.time_to_acknowledge)),
+        ("time to resolve", spread(incidents.time_to_resolve)),
+        ("targets missed", f"{incidents.missed_acknowledge} to acknowledge, {incidents.missed_resolve} to resolve"),
+        ("incidents reopened", f"{incidents.reopened}, in all {_times(incidents.reopenings)}"),
+        (
+            "auto-responses effective",
+            f"{_part(Part(responses.effective, responses.success))}, of {responses.final} final ones",
+        ),
+    ]
     if (outages := review.outages) is not None:
-        yield "outages without events", f"{outages.without_events} of {outages.outages}"
-        yield "incidents without outage", outages.false_alarms
-    yield "the figures", "add up" if review.adds_up else "DO NOT ADD UP: see the last table"
+        rows += [
+            ("outages without events", f"{outages.without_events} of {outages.outages}"),
+            ("incidents without outage", outages.false_alarms),
+        ]
+    rows.append(("the figures", "add up" if review.adds_up else "DO NOT ADD UP: see the last table"))
+    yield Table("", ("figure", "value"), rows)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _events(review: Review) -> Iterator[Table]:
     events = review.events
     read = events.read
     places = [
-        (PLACES.get(place, place), clean(reason), count, percent(count / read))
-        for place, reasons in events.places.items()
-        for reason, count in reasons.items()
+        (PLACES[place], reason, n, percent(n / read))
+        for place, n_of in events.places.items()
+        for reason, n in n_of.items()
     ]
     yield Table("Where events ended", ("place", "reason or rule", "#events", "#share"), places)
-    yield _share_table(
-        "By significance", "significance", {_SIGNIFICANCE[name]: n for name, n in events.significance.items()}, read
-    )
+    significance = {_SIGNIFICANCE[name]: n for name, n in events.significance.items() if n}
+    yield _shares("By significance", "significance", significance, "#events", read)
     for title, column, rows in (("By class", "class", events.classes), ("By source", "source", events.sources)):
-        yield _share_table(title, column, {clean(each.name): each.events for each in rows}, read)
-    talkers = [(clean(each.ci), each.events, percent(each.share), each.incidents) for each in events.top_talkers]
+        yield _shares(title, column, {each.name: each.events for each in rows}, "#events", read)
+    talkers = [(each.ci, each.events, percent(each.share), each.incidents) for each in events.top_talkers]
     yield Table("Top talkers", ("CI", "#events", "#share", "#incidents"), talkers, 1)
-    dead = [(clean(reason), count) for reason, count in review.dead_letters.items()]
+    dead = list(review.dead_letters.items())
     yield Table("Dead letters, of feedback and context too", ("reason", "#records"), dead)
 
 
 def _alerts(review: Review) -> Iterator[Table]:
     alerts = review.alerts
-    yield Table(
-        "What the first level made of them",
-        ("figure", "#number"),
-        [("different alerts told", alerts.alerts), ("firings", alerts.firings)],
-    )
-    withheld = [(kind, clean(rule), n) for kind, rules in alerts.withheld.items() for rule, n in rules.items()]
+    made = [("different alerts told", alerts.alerts), ("firings", alerts.firings)]
+    yield Table("What the first level made of them", ("figure", "#number"), made)
+    withheld = [(kind, rule, n) for kind, rules in alerts.withheld.items() for rule, n in rules.items()]
     yield Table("Withheld, for a time or to their end", ("kind", "rule", "#firings"), withheld)
-    yield Table("Raised by rules", ("rule", "#firings"), [(clean(rule), n) for rule, n in alerts.raised.items()], 1)
-    unsteady = [(clean(each.ci), clean(each.class_), each.firings) for each in alerts.most_unsteady]
+    yield Table("Raised by rules", ("rule", "#firings"), list(alerts.raised.items()), 1)
+    unsteady = [(each.ci, each.class_, each.firings) for each in alerts.most_unsteady]
     yield Table("Most unsteady alerts", ("CI", "class", "#firings"), unsteady)
-    yield Table(
-        "Discrepancies for configuration management", ("kind", "#references"), list(alerts.discrepancies.items())
-    )
+    odd = list(alerts.discrepancies.items())
+    yield Table("Discrepancies for configuration management", ("kind", "#references"), odd)
 
 
-def _incidents(review: Review) -> Iterator[Table]:
-    incidents = review.incidents
-    if not incidents.incidents and not incidents.unanswered_situations:
-        return
+def _incidents(incidents: IncidentFigures) -> Iterator[Table]:
     total = incidents.incidents
-    yield Table("Times", ("from .. to", "#incidents", "#p50", "#p90", "#max"), list(_times(incidents)))
-    for title, column, counts in (
-        ("By priority", "priority", incidents.by_priority),
-        ("By status", "status", incidents.by_status),
-        ("By assignment group", "group", incidents.by_group),
-    ):
-        yield _share_table(title, column, {clean(name): n for name, n in counts.items()}, total, "#incidents")
-    figures = [
+    if not total and not incidents.unanswered_situations:
+        return
+    times = [
+        (name, each.count, length(each.p50), length(each.p90), length(each.max))
+        for name, each in (
+            ("first event .. incident told", incidents.time_to_incident),
+            ("told .. acknowledged", incidents.time_to_acknowledge),
+            ("first event .. resolved", incidents.time_to_resolve),
+        )
+    ]
+    yield Table("Times", ("from .. to", "#incidents", "#p50", "#p90", "#max"), times)
+    yield _shares("By priority", "priority", incidents.by_priority, "#incidents", total)
+    yield _shares("By status", "status", incidents.by_status, "#incidents", total)
+    yield _shares("By assignment group", "group", incidents.by_group, "#incidents", total)
+    among = [
         ("whose root sent nothing itself", incidents.silent_roots),
         ("with a known error", incidents.with_known_error),
         ("with a recent change", incidents.with_change),
-        ("reopened", incidents.reopened),
-        ("not acknowledged in time", incidents.missed_acknowledge),
-        ("not resolved in time", incidents.missed_resolve),
         ("situations that rules made no incidents", incidents.unanswered_situations),
     ]
-    yield Table("Among them", ("which", "#number"), figures)
-    largest = [
-        (each.id, each.priority, clean(each.title), each.events, length(each.seconds)) for each in incidents.largest
-    ]
+    yield Table("Among them", ("which", "#number"), among)
+    largest = [(each.id, each.priority, each.title, each.events, length(each.seconds)) for each in incidents.largest]
     yield Table("The largest", ("incident", "priority", "title", "#events", "#resolved after"), largest)
-
-
-def _times(incidents: IncidentFigures) -> Iterator[Row]:
-    for name, found in (
-        ("first event .. incident told", incidents.time_to_incident),
-        ("told .. acknowledged", incidents.time_to_acknowledge),
-        ("first event .. resolved", incidents.time_to_resolve),
-    ):
-        yield name, found.count, length(found.p50), length(found.p90), length(found.max)
 
 
 def _responses(review: Review) -> Iterator[Table]:
     responses, records = review.responses, review.records
     actions = [
-        (clean(each.action), each.responses, each.final, each.effective, percent(each.success), each.attempts)
+        (each.action, each.responses, each.final, each.effective, percent(each.success), each.attempts)
         for each in responses.actions
     ]
-    yield Table(
-        "Auto-responses by action",
-        ("action", "#requested for", "#final", "#effective", "#success", "#attempts"),
-        actions,
-    )
+    columns = ("action", "#requested for", "#final", "#effective", "#success", "#attempts")
+    yield Table("Auto-responses by action", columns, actions)
     yield Table("Auto-responses by status", ("status", "#responses"), list(responses.by_status.items()), 1)
     if responses.responses:
-        figures = [
+        among = [
             ("rollbacks", responses.rollbacks),
             ("late results", responses.late_results),
             ("effective, and no person was told", responses.without_person),
         ]
-        yield Table("Among them", ("which", "#number"), figures)
+        yield Table("Among them", ("which", "#number"), among)
     yield Table("Notifications by reason", ("reason", "#notifications"), list(records.notifications.items()), 1)
-    raised = [("problems", "all", records.problems), ("problems", "open", records.problems_open)] * bool(
-        records.problems
+    others = (
+        ("problems", records.problems),
+        ("requests for change", records.changes),
+        ("service requests", records.requests),
     )
-    raised += [("requests for change", status, n) for status, n in records.changes.items()]
-    raised += [("service requests", status, n) for status, n in records.requests.items()]
+    raised = [(what, status, n) for what, by_status in others for status, n in by_status.items()]
     yield Table("Other records", ("what", "status", "#number"), raised)
 
 
-def _rules(review: Review) -> Iterator[Table]:
-    rows = [
-        (
-            clean(each.rule),
-            each.kind,
-            ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in each.did.items()) or "decided",
-            each.incidents,
-        )
-        for each in review.rules
-        if each.did or each.incidents
-    ]
-    yield Table("What each rule has done", ("rule", "kind", "did", "#incidents"), rows)
+def _rules(rules: Sequence[RuleYield]) -> Iterator[Table]:
+    rows: list[Row] = []
     idle: dict[str, list[str]] = {}
-    for each in review.rules:
-        if not each.did and not each.incidents:
-            idle.setdefault(each.kind, []).append(clean(each.rule))
+    for each in rules:
+        if each.did or each.incidents:
+            did = ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in each.did.items()) or "decided"
+            rows.append((each.rule, each.kind, did, each.incidents))
+        else:
+            idle.setdefault(each.kind, []).append(each.rule)
+    yield Table("What each rule has done", ("rule", "kind", "did", "#incidents"), rows)
     yield Table("Rules that did nothing", ("kind", "rules"), [(kind, ", ".join(idle[kind])) for kind in sorted(idle)])
 
 
-def _outages(review: Review) -> Iterator[Table]:
-    outages = review.outages
+def _outages(outages: OutageFigures | None) -> Iterator[Table]:
     if outages is None:
         return
-    figures = [
-        ("outages in the list", outages.outages),
-        ("outages without events", outages.without_events),
-        ("incidents that no outage accounts for", outages.false_alarms),
-    ]
-    yield Table("Held against the list", ("figure", "#number"), figures)
-    missed = [(clean(each.ci), each.begins, each.ends) for each in outages.missed]
+    missed = [(each.ci, each.begins, each.ends) for each in outages.missed]
     yield Table("Outages that no incident tells of", ("CI", "begins", "ends"), missed)
     alarms = [(name,) for name in outages.false_alarm_ids]
     yield Table("Incidents that no outage accounts for", ("incident",), alarms)
 
 
-def _checks(review: Review) -> Table:
+def _checks(checks: Sequence[Check]) -> Iterator[Table]:
     rows = [
-        (each.what, each.left, each.right, "yes" if each.holds else f"NO{': ' * bool(each.hint)}{clean(each.hint)}")
-        for each in review.checks
+        (each.what, each.left, each.right, "yes" if each.holds else f"NO{': ' * bool(each.hint)}{each.hint}")
+        for each in checks
     ]
-    return Table("", ("check", "#left", "#right", "holds"), rows)
+    yield Table("", ("check", "#left", "#right", "holds"), rows)
 
 
-def _share_table(title: str, column: str, counts: Mapping[str, int], whole: int, unit: str = "#events") -> Table:
-    rows = [(name, count, percent(count / whole if whole else None)) for name, count in counts.items() if count]
+def _shares(title: str, column: str, counts: Mapping[str, int], unit: str, whole: int) -> Table:
+    rows = [(name, count, percent(count / whole)) for name, count in counts.items()]
     return Table(title, (column, unit, "#share"), rows, 1)
 
 
-def _of(events: int, share: float | None) -> str:
-    return f"{events}" if share is None else f"{events} ({percent(share)})"
+def _part(part: Part) -> str:
+    return f"{part.events}" if part.share is None else f"{part.events} ({percent(part.share)})"
 
 
 def percent(share: float | None) -> str:

@@ -5,11 +5,13 @@ made of, beside the events: topics, recordings and replays all come through here
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from opsbridge.core.decisions import Discrepancy, Moved, Shadowed, Situation, SituationUpdate, Suppressed, Transition
+from opsbridge.core.first_level.derived import derived_fingerprint
+from opsbridge.core.ids import incident_id, situation_of_incident
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
@@ -19,47 +21,34 @@ from opsbridge.core.records import (
     Response,
     ServiceRequest,
 )
-from opsbridge.review.recorded import Recorded
-
-ENTITIES: Final = (
-    "events",
-    "alerts",
-    "shared",
-    "situations",
-    "suppressed",
-    "incidents",
-    "incident-members",
-    "problems",
-    "changes",
-    "requests",
-    "responses",
-    "notifications",
-    "discrepancies",
-    "dead-letters",
-    "shadow",
-)
-"""The entities that a review reads."""
-
-ERRORS: Final = "__opsbridge.errors."
+from opsbridge.review.recorded import ERRORS, Recorded
+from opsbridge.review.written import WRITTEN
 
 ACTING: Final = ("awaiting_approval", "awaiting_permit", "requested", "running")
 """In these states a response's `action` is the one that it was selected for, and no probe or rollback."""
 
+NOTICED: Final = frozenset({"acknowledge", "assign", "start"})
+"""What in an incident's history shows that somebody has taken notice."""
 
-class Place(NamedTuple):
-    """Where a record is: Kafka name or entity, partition, offset."""
+INTAKE: Final = "intake"
+"""The stage that refuses events."""
 
-    topic: str
-    partition: int
-    offset: int
+_decoders: Final[dict[str, "msgspec.json.Decoder[Any]"]] = {  # one per entity, each of another type
+    entity: msgspec.json.Decoder(kind) for kind, (entity, _) in WRITTEN.items()
+}
+_transitions: Final = msgspec.json.Decoder(list[Transition]).decode
 
+ENTITIES: Final = ("events", "alerts", "shared", "dead-letters", *_decoders)
+"""The entities that a review reads."""
 
-class DeadLetter(NamedTuple):
-    """What could not be heard, and why."""
+Firing = tuple[str, str]
+"""One firing of an alert: its fingerprint, and the event that opened it."""
 
-    stage: str
-    """Who refused it: `intake` refuses events."""
-    reason: str
+Snapshot = TypeVar("Snapshot", Incident, Problem, ChangeRequest, ServiceRequest, Response, Notification, Situation)
+
+_Homes = dict[Firing, dict[str, None]]
+"""The situations that a firing has joined and not left: that it joined one is often heard before that it left another,
+from another partition."""
 
 
 class Began(msgspec.Struct):
@@ -70,7 +59,9 @@ class Began(msgspec.Struct):
     acknowledged: str = ""
     """When somebody acknowledged, took or started it first."""
     acknowledge_by: str = ""
+    """The first target..."""
     resolve_by: str = ""
+    """...and the last: both are null once they are met."""
 
 
 class Members(msgspec.Struct):
@@ -80,30 +71,12 @@ class Members(msgspec.Struct):
     affected: set[str] = msgspec.field(default_factory=set)
 
 
-_decoders: Final[dict[str, "msgspec.json.Decoder[Any]"]] = {  # one per entity, each of another type
-    "situations": msgspec.json.Decoder(SituationUpdate),
-    "suppressed": msgspec.json.Decoder(Suppressed),
-    "incidents": msgspec.json.Decoder(Incident),
-    "incident-members": msgspec.json.Decoder(IncidentMembers),
-    "problems": msgspec.json.Decoder(Problem),
-    "changes": msgspec.json.Decoder(ChangeRequest),
-    "requests": msgspec.json.Decoder(ServiceRequest),
-    "responses": msgspec.json.Decoder(Response),
-    "notifications": msgspec.json.Decoder(Notification),
-    "discrepancies": msgspec.json.Decoder(Discrepancy),
-    "shadow": msgspec.json.Decoder(Shadowed),
-}
-_transitions: Final = msgspec.json.Decoder(list[Transition]).decode
-
-
 class Told:
     """The fold. `hear` every record, in any order of topics; in order within a partition."""
 
     def __init__(self) -> None:
         self.incidents: dict[str, Incident] = {}
         self.began: dict[str, Began] = {}
-        self.members: dict[str, Members] = {}
-        self._homes: _Homes = {}
         self.situations: dict[str, Situation] = {}
         self.problems: dict[str, Problem] = {}
         self.changes: dict[str, ChangeRequest] = {}
@@ -113,23 +86,30 @@ class Told:
         """Response -> the action that it was selected for."""
         self.notifications: dict[str, Notification] = {}
         self.discrepancies: dict[tuple[str, str], Discrepancy] = {}
+        """(kind, reference)."""
         self.transitions: dict[tuple[str, int], Transition] = {}
         """(fingerprint, position)."""
-        self.suppressed: dict[tuple[str, str], Suppressed] = {}
-        """(fingerprint, opening event) -> how it stands."""
-        self.withheld: dict[tuple[str, str, str, str], Suppressed] = {}
-        """(fingerprint, opening event, kind, rule): every firing that a rule has withheld, for a time or to its end."""
-        self.dead: dict[Place, DeadLetter] = {}
+        self.suppressed: dict[Firing, Suppressed] = {}
+        """How it stands."""
+        self.withheld: dict[tuple[Firing, str, str], Suppressed] = {}
+        """(firing, kind, rule): every firing that a rule has withheld, for a time or to its end."""
         self.shadow: dict[tuple[str, str, str], Shadowed] = {}
         """(rule, event, would)."""
+        self.dead: dict[tuple[str, int, int], str] = {}
+        """What could not be heard, by topic, partition and offset, and why."""
         self.unread: list[str] = []
         """Records that could not be read: which, and why."""
+        self._refused: dict[tuple[str, int, int], str] = {}
+        self._members: dict[str, Members] = {}
+        self._homes: _Homes = {}
+        """As incidents tell of their members..."""
         self._other_homes: _Homes = {}
+        """...and as situations do."""
 
     def hear(self, record: Recorded) -> None:
         """Take in one record; those of other entities, and records without value, say nothing."""
         if record.entity == "dead-letters":
-            self._dead(record)
+            self._buried(record)
             return
         if record.value is None:
             return
@@ -146,15 +126,18 @@ class Told:
     def _take(self, told: object) -> None:
         match told:
             case Incident():
-                self._incident(told)
+                _newer(self.incidents, told)
+                self._notice(told)
             case IncidentMembers():
-                self._moved("S" + told.incident.removeprefix("INC"), told.moved)
+                self._moved(situation_of_incident(told.incident), told.moved)
             case SituationUpdate():
-                self._situation(told)
+                _newer(self.situations, told.situation)
+                _move(self._other_homes, told.situation.id, told.moved)
             case Suppressed():
-                self.suppressed[told.fingerprint, told.event] = told
+                firing = told.fingerprint, told.event
+                self.suppressed[firing] = told
                 if told.state != "released":
-                    self.withheld[told.fingerprint, told.event, told.kind, told.rule] = told
+                    self.withheld[firing, told.kind, told.rule] = told
             case Problem():
                 _newer(self.problems, told)
             case ChangeRequest():
@@ -172,96 +155,71 @@ class Told:
             case Shadowed():
                 self.shadow[told.rule, told.event, told.would] = told
 
-    def _dead(self, record: Recorded) -> None:
-        headers = {name.removeprefix(ERRORS): text.decode(errors="replace") for name, text in record.headers}
-        place = Place(
-            headers.get("topic", ""), _number(headers.get("partition", "")), _number(headers.get("offset", ""))
-        )
-        self.dead[place] = DeadLetter(headers.get("stage", "intake"), headers.get("reason", "unknown"))
+    def _buried(self, record: Recorded) -> None:
+        said = {name.removeprefix(ERRORS): text.decode(errors="replace") for name, text in record.headers}
+        topic, reason = said.get("topic", ""), said.get("reason", "unknown")
+        place = _number(said.get("partition", "")), _number(said.get("offset", ""))
+        self.dead[topic, *place] = reason
+        if said.get("stage", INTAKE) == INTAKE:
+            self._refused[topic, *place] = self._refused["", *place] = reason
 
-    def _incident(self, told: Incident) -> None:
-        _newer(self.incidents, told)
+    def _notice(self, told: Incident) -> None:
         began = self.began.setdefault(told.id, Began())
         for entry in told.history:
-            if entry.refused:
-                continue
             if entry.what == "opened":
                 began.told = _earlier(began.told, entry.time)
-            elif entry.what in ACKNOWLEDGING:
+            elif entry.what in NOTICED and not entry.refused:
                 began.acknowledged = _earlier(began.acknowledged, entry.time)
         began.acknowledge_by = _earlier(began.acknowledge_by, told.acknowledge_by or "")
-        began.resolve_by = max(began.resolve_by, told.resolve_by or "")
-
-    def _situation(self, told: SituationUpdate) -> None:
-        name = told.situation.id
-        known = self.situations.get(name)
-        if known is None or told.situation.version >= known.version:
-            self.situations[name] = told.situation
-        _move(self._other_homes, name, told.moved)
+        began.resolve_by = told.resolve_by or began.resolve_by
 
     def _moved(self, situation: str, moved: Moved) -> None:
         _move(self._homes, situation, moved)
-        members = self.members.setdefault(situation, Members())
+        members = self._members.setdefault(situation, Members())
         members.alerts.update(member.ci for member in moved.joined)
         members.affected.update(moved.cis_joined)
 
-    def situation_of(self, alert: tuple[str, str]) -> str | None:
+    def situation_of(self, firing: Firing) -> str | None:
         """The situation that a firing was in last.
 
         Members of incidents are told in full; those of situations that are none are known as far as the topic of
         situations still has them.
         """
-        homes = self._homes.get(alert) or self._other_homes.get(alert) or {}
-        return next((home for home in reversed(homes) if self.heir(home) is None), next(iter(homes), None))
+        homes = self._homes.get(firing) or self._other_homes.get(firing) or {}
+        return next((home for home in reversed(homes) if self._heir(home) is None), next(iter(homes), None))
 
     def last(self, situation: str) -> str:
         """The situation itself, or the heir at last of one that was merged."""
         seen = {situation}
-        while (heir := self.heir(situation)) is not None and heir not in seen:
+        while (heir := self._heir(situation)) is not None and heir not in seen:
             seen.add(heir)
             situation = heir
         return situation
 
-    def all_members(self) -> dict[str, Members]:
+    def incident_of(self, situation: str) -> str:
+        """The incident that tells of a situation or of its heir; empty if people were told nothing."""
+        incident = incident_id(self.last(situation))
+        return incident if incident in self.incidents else ""
+
+    def members(self) -> dict[str, Members]:
         """Situation -> who has ever been in it, and in those that were merged into it."""
         found: dict[str, Members] = {}
-        for name, members in self.members.items():
+        for name, members in self._members.items():
             together = found.setdefault(self.last(name), Members())
             together.alerts |= members.alerts
             together.affected |= members.affected
         return found
 
-    def heir(self, situation: str) -> str | None:
+    def refusal(self, record: Recorded) -> str | None:
+        """Why intake could not hear a record; None: it could. A topic without name is the only one of its entity."""
+        return self._refused.get((record.topic, record.partition, record.offset))
+
+    def _heir(self, situation: str) -> str | None:
         """Who has taken a situation over, if it was merged."""
-        if (incident := self.incidents.get("INC" + situation[1:])) is not None and incident.merged_into:
-            return "S" + incident.merged_into.removeprefix("INC")
+        if (incident := self.incidents.get(incident_id(situation))) is not None and incident.merged_into:
+            return situation_of_incident(incident.merged_into)
         known = self.situations.get(situation)
         return None if known is None else known.merged_into
-
-
-ACKNOWLEDGING: Final = frozenset({"acknowledge", "assign", "start", "acknowledged", "assigned", "in_progress"})
-"""What in an incident's history shows that somebody has taken notice."""
-
-
-_Snapshot = TypeVar("_Snapshot", Incident, Problem, ChangeRequest, ServiceRequest, Response, Notification)
-
-
-def _newer(known: dict[str, _Snapshot], told: _Snapshot) -> None:
-    before = known.get(told.id)
-    if before is None or told.version >= before.version:
-        known[told.id] = told
-
-
-_Homes = dict[tuple[str, str], dict[str, None]]
-"""(fingerprint, opening event) -> the situations that it joined and has not left: what joined one is often heard before
-it is heard that it left another, from another partition."""
-
-
-def _move(homes: _Homes, situation: str, moved: Moved) -> None:
-    for member in moved.left:
-        homes.get((member.fingerprint, member.event), {}).pop(situation, None)
-    for member in moved.joined:
-        homes.setdefault((member.fingerprint, member.event), {})[situation] = None
 
 
 def fold(records: Iterable[Recorded]) -> Told:
@@ -270,6 +228,24 @@ def fold(records: Iterable[Recorded]) -> Told:
     for record in records:
         told.hear(record)
     return told
+
+
+def raised_by(change: Transition) -> str:
+    """The rule that raised the alert; empty: an event reported it."""
+    return change.rule if change.fingerprint.startswith(derived_fingerprint(change.rule, "")) else ""
+
+
+def _newer(known: dict[str, Snapshot], told: Snapshot) -> None:
+    before = known.get(told.id)
+    if before is None or told.version >= before.version:
+        known[told.id] = told
+
+
+def _move(homes: _Homes, situation: str, moved: Moved) -> None:
+    for member in moved.left:
+        homes.get((member.fingerprint, member.event), {}).pop(situation, None)
+    for member in moved.joined:
+        homes.setdefault((member.fingerprint, member.event), {})[situation] = None
 
 
 def _earlier(known: str, time: str) -> str:

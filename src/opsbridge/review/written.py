@@ -6,8 +6,9 @@ stage gives another) has no record.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 
@@ -24,25 +25,22 @@ from opsbridge.core.records import (
 )
 from opsbridge.core.second_level.backbone import home
 from opsbridge.core.sharing import domain_of
-from opsbridge.review.recorded import Recorded
+from opsbridge.review.recorded import ERRORS, Recorded
 
-_ENTITY: Final[dict[type, tuple[str, Callable[..., str]]]] = {
-    Incident: ("incidents", lambda told: told.id),
-    IncidentMembers: ("incident-members", lambda told: told.incident),
-    Problem: ("problems", lambda told: told.id),
-    ChangeRequest: ("changes", lambda told: told.id),
-    ServiceRequest: ("requests", lambda told: told.id),
-    Response: ("responses", lambda told: told.id),
-    Notification: ("notifications", lambda told: told.id),
-    SituationUpdate: ("situations", lambda told: told.situation.id),
-    Suppressed: ("suppressed", lambda told: told.fingerprint),
-    Shadowed: ("shadow", lambda told: told.rule),
-    Discrepancy: ("discrepancies", lambda told: told.reference),
+WRITTEN: Final[dict[type, tuple[str, "attrgetter[Any]"]]] = {  # of text, which its type does not say
+    Incident: ("incidents", attrgetter("id")),
+    IncidentMembers: ("incident-members", attrgetter("incident")),
+    Problem: ("problems", attrgetter("id")),
+    ChangeRequest: ("changes", attrgetter("id")),
+    ServiceRequest: ("requests", attrgetter("id")),
+    Response: ("responses", attrgetter("id")),
+    Notification: ("notifications", attrgetter("id")),
+    SituationUpdate: ("situations", attrgetter("situation.id")),
+    Suppressed: ("suppressed", attrgetter("fingerprint")),
+    Shadowed: ("shadow", attrgetter("rule")),
+    Discrepancy: ("discrepancies", attrgetter("reference")),
 }
-"""What is written where, and by which key."""
-
-_ERRORS: Final = "__opsbridge.errors."
-"""As in docs/topics.md: how headers of dead letters begin."""
+"""What is written where, and by which key; changes of alerts besides, which are packed."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +62,7 @@ class Writing:
     def refused(self, entity: str, offset: int, value: bytes, reason: str, detail: str, stage: str = "intake") -> None:
         """What was read there cannot be heard."""
         reasons = {"topic": entity, "partition": "0", "offset": str(offset), "stage": stage, "reason": reason}
-        headers = [(_ERRORS + name, text.encode()) for name, text in (reasons | {"message": detail[:1000]}).items()]
+        headers = [(ERRORS + name, text.encode()) for name, text in (reasons | {"message": detail[:1000]}).items()]
         self._write("dead-letters", None, value, headers)
 
     def routed(self, value: bytes, why: Withheld) -> None:
@@ -77,13 +75,13 @@ class Writing:
             backbone = home(self._graph, decision)
             key = backbone or domain_of(self._graph, decision)
             self._write("shared" if backbone else "alerts", key, _encode([decision]))
-        elif (row := _ENTITY.get(type(decision))) is not None:
+        elif (row := WRITTEN.get(type(decision))) is not None:
             entity, key_of = row
             self._write(entity, key_of(decision), _encode(decision))
 
-    def _write(self, entity: str, key: str | None, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> int:
+    def _write(self, entity: str, key: str | None, value: bytes, headers: Iterable[tuple[str, bytes]] = ()) -> int:
         offset = self._offsets[entity]
         self._offsets[entity] += 1
         encoded = None if key is None else key.encode()
-        self._to(Recorded(entity, encoded, value, self.now, 0, offset, tuple(headers or ()), ""))
+        self._to(Recorded(entity, encoded, value, self.now, 0, offset, tuple(headers)))
         return offset

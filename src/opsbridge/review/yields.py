@@ -8,12 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from opsbridge.core.rulebook import Answer
-from opsbridge.review.counting import milliseconds
-from opsbridge.review.heard import HeardEvents
 from opsbridge.review.model import RuleYield
-from opsbridge.review.places import Places
-from opsbridge.review.told import Told
+from opsbridge.review.period import Period
+from opsbridge.review.told import raised_by
 
 COUNTED: Final = frozenset(
     {"filter", "classify", "hold", "flapping", "heartbeat", "threshold", "sequence", "trend", "maintenance", "inhibit"}
@@ -22,28 +19,18 @@ COUNTED: Final = frozenset(
 """Kinds of which a rule that did nothing is told too: it may be superfluous, or not match what it should."""
 
 
-def yields(
-    told: Told,
-    heard: HeardEvents,
-    places: Places,
-    judged: Mapping[str, Answer],
-    rules: Mapping[str, str],
-    since: int,
-) -> list[RuleYield]:
-    """Every rule that did something, the busiest first, then those that did nothing.
-
-    `judged`: situation -> what rules say of it; `rules`: id -> kind; `since`: milliseconds.
-    """
+def yields(period: Period, rules: Mapping[str, str]) -> list[RuleYield]:
+    """Every rule that did something, the busiest first, then those that did nothing. `rules`: id -> kind."""
     did: dict[str, Counter[str]] = defaultdict(Counter)
     incidents: dict[str, set[str]] = defaultdict(set)
-    for rule, what, incident, times in _deeds(told, heard, places, judged, since):
+    for rule, what, incident in _deeds(period):
         if what:
-            did[rule][what] += times
-        else:
-            did[rule].update(())
+            did[rule][what] += 1
         if incident:
             incidents[rule].add(incident)
-    names = set(did) | {rule for rule, kind in rules.items() if kind in COUNTED}
+    for (rule, what), events in period.heard.decided.items():
+        did[rule][what] += events
+    names = did.keys() | incidents.keys() | {rule for rule, kind in rules.items() if kind in COUNTED}
     found = [
         RuleYield(
             rule=rule,
@@ -56,44 +43,30 @@ def yields(
     return sorted(found, key=lambda one: (-sum(one.did.values()), -one.incidents, one.rule))
 
 
-def _deeds(
-    told: Told, heard: HeardEvents, places: Places, judged: Mapping[str, Answer], since: int
-) -> Iterator[tuple[str, str, str, int]]:
-    """(rule, what it did or empty, the incident that it had to do with or empty, how often)."""
-    for (rule, what), times in heard.decided.items():
-        yield rule, what, "", times
-    for change in told.transitions.values():
-        if change.opened_ms < since or change.change not in ("opened", "renewed"):
-            continue
-        firing = (change.fingerprint, change.event)
-        home = places.home_of(firing)
-        incident = home.reason if home is not None and home.place == "incident" else ""
+def _deeds(period: Period) -> Iterator[tuple[str, str, str]]:
+    """(rule, what it did or empty, the incident that it had to do with or empty)."""
+    told = period.told
+    for firing, change in period.firings.items():
         if change.rule:
-            raised = change.fingerprint.startswith(f"rule\x1f{change.rule}\x1f")
-            yield change.rule, "raised" if raised else "", incident, 1
-    for withheld in told.withheld.values():
-        if withheld.opened_ms >= since:
-            yield withheld.rule, "withheld", "", 1
-    for trial in told.shadow.values():
-        if trial.time_ms >= since:
-            yield trial.rule, f"would_{trial.would}", "", 1
-    for situation, answer in judged.items():
-        if answer.rule and told.situations[situation].opened_ms >= since:
-            name = "INC" + situation[1:]
+            home = period.places.homes[firing]
+            raised = "raised" if raised_by(change) else ""
+            yield change.rule, raised, home.reason if home.place == "incident" else ""
+    for withheld in period.of(told.withheld.values()):
+        yield withheld.rule, "withheld", ""
+    for trial in period.of(told.shadow.values()):
+        yield trial.rule, f"would_{trial.would}", ""
+    for situation in period.of(told.situations.values()):
+        if (answer := period.judged.get(situation.id)) is not None and answer.rule:
             what = "incidents" if answer.response == "incident" else "no_incident"
-            yield answer.rule, what, name if name in told.incidents else "", 1
-    for what, records in (
-        ("changes", told.changes),
-        ("requests", told.requests),
-        ("responses", told.responses),
-    ):
-        for record in records.values():
-            if milliseconds(record.opened) >= since:
-                name = "INC" + told.last(record.situation)[1:]
-                yield record.rule, what, name if name in told.incidents else "", 1
-    for notification in told.notifications.values():
-        if notification.rule and milliseconds(notification.time) >= since:
-            yield notification.rule, "notifications", notification.incident, 1
-    for problem in told.problems.values():
-        if milliseconds(problem.opened) >= since:
-            yield problem.rule, "problems", "", 1
+            yield answer.rule, what, told.incident_of(situation.id)
+    for change_request in period.of(told.changes.values()):
+        yield change_request.rule, "changes", told.incident_of(change_request.situation)
+    for request in period.of(told.requests.values()):
+        yield request.rule, "requests", told.incident_of(request.situation)
+    for response in period.of(told.responses.values()):
+        yield response.rule, "responses", told.incident_of(response.situation)
+    for notification in period.of(told.notifications.values()):
+        if notification.rule:
+            yield notification.rule, "notifications", notification.incident
+    for problem in period.of(told.problems.values()):
+        yield problem.rule, "problems", ""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from opsbridge.core.event import Verdict
 from opsbridge.core.response.priority import Scale
-from opsbridge.core.rulebook import Answer, Derivation, Further, Gate, Inhibition
+from opsbridge.core.rulebook import Derivation, Further, Gate, Handling, Inhibition
 from opsbridge.rules.correlation import Correlate
 from opsbridge.rules.matching.conditions import Match
 
@@ -109,7 +109,7 @@ class Respond:
 
     match: Match
     """Over the fields of situations (situations.py)."""
-    answer: Answer | Further
+    answer: Handling | Further
     last: bool = False
     """No rule after it is asked about a situation that matches."""
 

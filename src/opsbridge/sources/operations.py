@@ -4,16 +4,21 @@ What people and tools tell OpsBridge must not be half understood, so that a fiel
 Called for every record of the topics `feedback` and `context`, and every line of such files.
 """
 
-from typing import Final, TypeVar
+import re
+from typing import Final, TypeVar, get_args
 
 import msgspec
 
 from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.feedback import Feedback
+from opsbridge.documents import Nearest
 
 MAX_BYTES: Final = 262_144
 """A larger payload is refused unread."""
+
+_KINDS: Final = [str(kind.__struct_config__.tag) for kind in (*get_args(Feedback), ChangeRecord)]
+_NO_KIND: Final = re.compile(r"Invalid value '(.{1,40})' - at `\$\.kind`")
 
 _T = TypeVar("_T")
 
@@ -39,8 +44,15 @@ def _decoded(decoder: "msgspec.json.Decoder[_T]", payload: bytes | None) -> _T |
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
-        return Rejected(Reject.INVALID_FIELD, str(error)[:1000])
+        return Rejected(Reject.INVALID_FIELD, _advised(str(error))[:1000])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(Reject.INVALID_JSON, str(error)[:1000])
     except RecursionError:
         return Rejected(Reject.INVALID_JSON, "nested too deeply")
+
+
+def _advised(detail: str) -> str:
+    """What the decoder says, and of a kind that there is not the one that was meant."""
+    unknown = _NO_KIND.match(detail)
+    # asked anew each time: what it remembers would grow with whatever others write
+    return detail + Nearest(_KINDS).hint(unknown[1]) if unknown else detail

@@ -133,9 +133,13 @@ class WorkerApp(faust.App):
     def spans(self, topics: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:
         """Of each topic of an owned partition: from where it is read since it is ours, and where it ended then.
 
-        The end is the offset that the next record got; the two are equal if there was nothing to read.
+        The end is the offset that the next record got; the two are equal if there was nothing to read. Raises
+        `WorkerError` if a topic is not ours with the others.
         """
-        return {topic: self._batch_consumer.spans[TP(topic, partition)] for topic in topics}
+        known = self._batch_consumer.spans
+        if missing := [topic for topic in topics if TP(topic, partition) not in known]:
+            raise WorkerError(f"{missing[0]}[{partition}] is not there any more: was the topic deleted?")
+        return {topic: known[TP(topic, partition)] for topic in topics}
 
     # The one way to fail, and the one to stop.
 

@@ -4,23 +4,19 @@ A plain consumer without group: what is known about CIs has to be known wherever
 is told in the log and, where it comes while a worker follows, in the dead letters; it stays at its place in the topic.
 """
 
-# mypy: untyped-calls-exclude="aiokafka"
-import asyncio
 import logging
-from typing import Any, Final, Self, TypeAlias
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Self
 
 from opsbridge.core.context import Context
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.settings import Settings
 from opsbridge.sources.operations import decode_context
-from opsbridge.stream.connection import client_options
+from opsbridge.stream.batches import Record
 from opsbridge.stream.dead_letters import bury
-from opsbridge.stream.errors import BrokerUnreachableError, TopicsError
 from opsbridge.stream.outbox import BatchWriter, Outbox
+from opsbridge.stream.reading import TopicReader
 from opsbridge.stream.topics import topic_name
 from opsbridge.web.metrics import Metrics
 
@@ -31,72 +27,41 @@ STAGE: Final = "context"
 CHANGE: Final = "change:"
 """How the keys of change records begin; the rest is the change's id."""
 
-POLL_MS: Final = 1_000
-
-_Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
-
 
 class ContextReader:
     """Teaches one worker's context what the topic says."""
 
     def __init__(self, settings: Settings, context: Context, metrics: Metrics) -> None:
-        self._kafka = settings.kafka
-        self._topic = topic_name(settings.topics, "context")
+        self._reader = TopicReader(settings.kafka, [topic_name(settings.topics, "context")])
         self._dead_letters = topic_name(settings.topics, "dead-letters")
         self._context = context
         self._metrics = metrics
-        self._consumer: Any = None  # aiokafka's clients have no types
 
     async def __aenter__(self) -> Self:
         """Learn all that the topic holds by now. Raises `BrokerUnreachableError`, and `TopicsError` without topic."""
-        consumer: Any = AIOKafkaConsumer(
-            **client_options(self._kafka),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
+        await self._reader.__aenter__()
         try:
-            async with asyncio.timeout(self._kafka.request_timeout):
-                await consumer.start()
-                self._consumer = consumer
-                tps = await self._partitions()
-                consumer.assign(tps)
-                ends = await consumer.end_offsets(tps)
-            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                self._learn(await self._fetched())
-        except (KafkaError, TimeoutError, OSError) as error:
-            await consumer.stop()
-            raise BrokerUnreachableError(f"topic {self._topic} cannot be read: {error!r}") from error
-        except TopicsError:
-            await consumer.stop()
+            async for records in self._reader.to_the_end():
+                self._learn(records)
+        except BaseException:
+            await self._reader.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
-
-    async def _partitions(self) -> list[TopicPartition]:
-        cluster = await self._consumer._client.fetch_all_metadata()  # naming one topic might create it
-        numbers = cluster.partitions_for_topic(self._topic)
-        if not numbers:
-            raise TopicsError(f"{self._topic}: does not exist, or we may not read it")
-        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        await self._reader.__aexit__()
 
     async def follow(self, writer: BatchWriter) -> None:
         """Go on learning, until cancelled."""
         outbox = Outbox(writer)
-        while True:
-            refused = self._learn(await self._fetched())
+        async for records in self._reader.onward():
+            refused = self._learn(records)
             for record, rejected in refused:
                 bury(outbox, self._dead_letters, record, rejected, STAGE)
             await outbox.flush()
-            for _, rejected in refused:
-                self._metrics.dead_letters({rejected.reason: 1})
+            self._metrics.dead_letters(Counter(rejected.reason for _, rejected in refused))
 
-    async def _fetched(self) -> list[_Record]:
-        fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
-        return [record for records in fetched.values() for record in records]
-
-    def _learn(self, records: list[_Record]) -> list[tuple[_Record, Rejected]]:
+    def _learn(self, records: Iterable[Record]) -> list[tuple[Record, Rejected]]:
         """Take these in; those that are of no use are logged and returned."""
         refused = []
         for record in records:

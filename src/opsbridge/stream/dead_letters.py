@@ -6,17 +6,15 @@ The headers use Kafka Connect's suffixes under `__opsbridge.errors.`: tools for 
 from typing import Final
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 
 from opsbridge.core.decisions import Rejected
+from opsbridge.stream.batches import Record
 from opsbridge.stream.outbox import Headers, Outbox
 
 PREFIX: Final = "__opsbridge.errors."
 
 KEPT_BYTES: Final = 800_000
 """A longer original is cut here, and says so: the whole of it is still at its topic, partition and offset."""
-
-Original = ConsumerRecord["bytes | None", "bytes | None"]
 
 
 class Unheard(msgspec.Struct, frozen=True):
@@ -30,7 +28,7 @@ UNKNOWN_TARGET: Final = "unknown_target"
 """Feedback about an incident, response or record that nobody knows."""
 
 
-def bury(outbox: Outbox, topic: str, record: Original, rejected: Rejected | Unheard, stage: str = "intake") -> None:
+def bury(outbox: Outbox, topic: str, record: Record, rejected: Rejected | Unheard, stage: str) -> None:
     """Send the record to the dead letters `topic` with its original key, value and headers; `stage` refuses it."""
     value = record.value
     reasons = {
@@ -49,12 +47,12 @@ def bury(outbox: Outbox, topic: str, record: Original, rejected: Rejected | Unhe
     outbox.add(topic, original_key(record), value, headers=headers, timestamp_ms=record.timestamp)
 
 
-def original_headers(record: Original) -> Headers:
+def original_headers(record: Record) -> Headers:
     """The record's headers; none if they are so long that with ours they might outgrow what may be written."""
     headers: Headers = [(name, content or b"") for name, content in record.headers]
     return headers if sum(len(name) + len(content) for name, content in headers) <= KEPT_BYTES // 10 else []
 
 
-def original_key(record: Original) -> bytes | None:
+def original_key(record: Record) -> bytes | None:
     """The record's key; none if it is as long as that."""
     return record.key if record.key is None or len(record.key) <= KEPT_BYTES // 10 else None

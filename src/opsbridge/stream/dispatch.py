@@ -19,6 +19,7 @@ from opsbridge.core.decisions import (
     Discrepancy,
     Expired,
     Outcome,
+    Regroup,
     Rejected,
     Reminder,
     Shadowed,
@@ -31,6 +32,7 @@ from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import unknown_cis
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.ids import derived_id
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
@@ -41,10 +43,9 @@ from opsbridge.core.records import (
     ServiceRequest,
     Unanswered,
 )
-from opsbridge.core.response.ids import derived_id, rfc3339
 from opsbridge.core.second_level.backbone import home
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.sharing import domain_of
+from opsbridge.core.times import rfc3339
 from opsbridge.settings import TopicSettings
 from opsbridge.stream.batches import Record
 from opsbridge.stream.dead_letters import Unheard, bury, original_headers

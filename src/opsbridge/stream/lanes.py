@@ -9,7 +9,7 @@ partition waits for the broker's acknowledgement the others work.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ class Lane:
         self._tick_seconds = tick_seconds
         self._waiting: deque[EventT[Any]] = deque()
         self._held: deque[EventT[Any]] = deque()
-        self._held_topics: frozenset[str] = frozenset()
+        self._spans: dict[str, tuple[int, int]] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._wake = asyncio.Event()
@@ -59,13 +59,16 @@ class Lane:
                 yield Tick(self.partition, now)
             elif self._waiting:
                 message = self._waiting.popleft().message
-                self._room.set()
+                self._make_room()
                 self._working_on = message
                 fetch = fetch_of(message)
                 self._require_order(message, fetch)
                 yield RecordBatch(message.topic, message.partition, fetch.records)
                 self._acknowledge(message)
                 self._working_on = None
+                if span := self._spans.get(message.topic):
+                    self._spans[message.topic] = fetch.records[-1].offset + 1, span[1]
+                    self._admit()
             else:
                 self._wake.clear()
                 try:
@@ -84,28 +87,48 @@ class Lane:
             await table.flush(self.partition)
 
     async def put(self, event: EventT[Any]) -> None:
-        """Queue one message of record batches; waits while the lane is full, unless its topic is held back."""
-        if event.message.topic in self._held_topics and not self._closed:
-            self._held.append(event)
-            return
+        """Queue one message of record batches; waits while the lane is full, whatever the topic."""
         await self._room.wait()
-        if not self._closed:
+        if self._closed:
+            return
+        if event.message.topic in self._not_yet():
+            self._held.append(event)
+        else:
             self._waiting.append(event)
+            self._make_room()
             self._wake.set()
-            if len(self._waiting) >= WAITING_BATCHES:
-                self._room.clear()
 
-    def hold(self, topics: Iterable[str]) -> None:
-        """Batches of these topics, and of no others, wait until they are held no longer; none is acknowledged."""
-        self._held_topics = frozenset(topics)
-        both = [*self._waiting, *self._held]
-        self._waiting.clear()
-        self._held.clear()
-        for event in both:
-            (self._held if event.message.topic in self._held_topics else self._waiting).append(event)
-        if not self._waiting:
-            self._room.set()
+    def read_in_turn(self, spans: Mapping[str, tuple[int, int]]) -> None:
+        """Batches of each of these topics wait until those before it are done to the end of their spans.
+
+        A span is where a topic is read from, and the end that it had then. What waits is not acknowledged; it is kept
+        in memory: what was said while the partition was nobody's.
+        """
+        self._spans = dict(spans)
+        self._admit()
+
+    def _not_yet(self) -> list[str]:
+        """The topics whose turn has not come: all behind the first that is not read to the end of its span."""
+        return list(self._spans)[1:]
+
+    def _admit(self) -> None:
+        """Let those that have waited for it have their turn, and hold back those that were too early."""
+        while self._spans:
+            topic, (reached, end) = next(iter(self._spans.items()))
+            if reached < end:
+                break
+            del self._spans[topic]
+        not_yet, both = self._not_yet(), [*self._waiting, *self._held]
+        self._waiting = deque(event for event in both if event.message.topic not in not_yet)
+        self._held = deque(event for event in both if event.message.topic in not_yet)
+        self._make_room()
         self._wake.set()
+
+    def _make_room(self) -> None:
+        if len(self._waiting) < WAITING_BATCHES:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def close(self) -> None:
         """End the loop after the batch in work; what waits is left to the partition's next owner."""

@@ -32,15 +32,21 @@ EVERY: Final = -1
 """In place of a partition: the record goes to each of the topic's."""
 
 
-@lru_cache(maxsize=1 << 16)
+KEPT_KEY_BYTES: Final = 1_000
+"""Longer keys are not kept with their hash: dead letters have the keys that others have chosen."""
+
+
 def _key_hash(key: bytes) -> int:
-    """Kafka's default hash; cached because aiokafka computes it in Python and keys repeat."""
+    """Kafka's default hash."""
     return int(murmur2(key)) & 0x7FFFFFFF
+
+
+_kept_key_hash = lru_cache(maxsize=1 << 16)(_key_hash)  # aiokafka computes it in Python, and keys repeat
 
 
 def home_of(key: bytes, partitions: int) -> int:
     """The partition of `key`: Kafka's default choice."""
-    return _key_hash(key) % partitions
+    return (_kept_key_hash(key) if len(key) <= KEPT_KEY_BYTES else _key_hash(key)) % partitions
 
 
 class _Batch(Protocol):

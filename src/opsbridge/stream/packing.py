@@ -9,10 +9,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from opsbridge.core.coordination import news as coordination
-from opsbridge.core.decisions import SituationUpdate, Transition
+from opsbridge.core.decisions import Regroup, SituationUpdate, Transition
 from opsbridge.core.event import Event
 from opsbridge.core.second_level.backbone import News
-from opsbridge.core.second_level.corrections import Regroup
 
 PACK_BYTES: Final = 400_000
 """A pack longer than this is cut, unless it holds one thing only; a single event is at most about 260 kB."""

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from opsbridge.core.coordination.stage import Coordination
 from opsbridge.core.decisions import Reject, Rejected, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.rulebook import Rulebook
@@ -178,7 +179,6 @@ class Stages:
     ) -> None:
         """Take the partition's state back, then hear its records and let its time pass, saving what changes."""
         dispatch, metric = self._dispatch(), name.replace("-", "_")
-        lane.hold(list(topics)[1:])
         share = Share(lane.partition, await self._app.writer.partitions(next(iter(topics))))
         applied = dict.fromkeys(topics.values(), -1)
 
@@ -191,7 +191,13 @@ class Stages:
 
         def made() -> tuple[Estate, Step]:
             step = make(self.estate, dispatch, share)
-            table.restore(lane.partition, lambda entries: step.stage.restore(of_the_stage(entries)))
+            try:
+                table.restore(lane.partition, lambda entries: step.stage.restore(of_the_stage(entries)))
+            except (msgspec.DecodeError, ValueError) as error:
+                raise RecoveryError(
+                    f"changelog {table.changelog}[{lane.partition}]: not a record of this state: {error}. Something "
+                    "else has written it, or another version"
+                ) from error
             return self.estate, step
 
         async def settle() -> None:
@@ -203,20 +209,14 @@ class Stages:
 
         estate, step = made()
         spans = self._app.spans(topics, lane.partition)
-        for topic, (_, end) in spans.items():
+        for topic, (begin, end) in spans.items():
             if (last := applied[topics[topic]]) >= end:
                 raise RecoveryError(
                     f"state {table.name}[{lane.partition}] has applied offset {last} of {topic}, which ends before "
                     f"{end}: the topic was made anew. Delete {table.changelog} with it, or restore the topic"
                 )
-        behind = list(topics)
-
-        def admit() -> None:
-            while behind and max(spans[behind[0]][0], applied[topics[behind[0]]] + 1) >= spans[behind[0]][1]:
-                behind.pop(0)
-            lane.hold(behind[1:])
-
-        admit()
+            spans[topic] = max(begin, last + 1), end
+        lane.read_in_turn(spans)
         clock = _Clock(step.stage.now)
         made_anew = True
         async for work in lane:
@@ -233,7 +233,8 @@ class Stages:
                     await settle()
             else:
                 started, entity = time.perf_counter(), topics[work.topic]
-                for until, records in stretches(work.records, _until):
+                time_of = _until if entity == "detected" else _untold  # what others write may have any header
+                for until, records in stretches(work.records, time_of):
                     await convoy.reach(lane.partition, until)
                     fresh = [record for record in records if record.offset > applied[entity]]
                     if clock.event_time and any(entity in UNTIMED or is_correction(each) for each in fresh):
@@ -243,11 +244,13 @@ class Stages:
                     clock.heard(step.stage.now)
                     await settle()
                 convoy.leave(lane.partition)
-                if behind:
-                    admit()
                 self._metrics.batch(metric, time.perf_counter() - started)
             self._metrics.state(metric, lane.partition, len(step.stage))
+            if isinstance(step.stage, Coordination):
+                self._metrics.automation_stopped(lane.partition, stopped=step.stage.stopped)
         self._metrics.state(metric, lane.partition, 0)
+        if isinstance(step.stage, Coordination):
+            self._metrics.automation_stopped(lane.partition, stopped=False)
 
 
 def _homes(events: Iterable[Event], book: Rulebook) -> Iterator[tuple[str, Event]]:
@@ -260,8 +263,13 @@ def _homes(events: Iterable[Event], book: Rulebook) -> Iterator[tuple[str, Event
 
 
 def _until(record: Record) -> int:
-    """Up to which event time a pack of events goes; records of the other hops do not say, and are not held back."""
+    """Up to which event time a pack of events goes; those that the first level sends to other partitions do not say."""
     return next((int(value) for name, value in record.headers if name == UNTIL), 0)
+
+
+def _untold(_record: Record) -> int:
+    """The same of records of the other hops: they do not say, and are not held back."""
+    return 0
 
 
 def _offsets(value: bytes, first: str) -> dict[str, int]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, TypeVar
 
+import msgspec
+
 from opsbridge.core.coordination.stage import Coordination
-from opsbridge.core.decisions import Transition, Withheld
+from opsbridge.core.decisions import Regroup, Transition, Withheld
 from opsbridge.core.event import Event
 from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import FirstLevel
@@ -18,10 +20,10 @@ from opsbridge.core.pipeline import Stage
 from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.stream.batches import Record, Records
 from opsbridge.stream.dispatch import CORRECTION, Dispatch, Told, partition_of
+from opsbridge.stream.errors import StageError
 from opsbridge.stream.estate import Estate
 from opsbridge.stream.feedback import listening
 from opsbridge.stream.packing import (
@@ -82,7 +84,7 @@ def first_level(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
         dispatch.events([each for answer in answers for each in answer.elsewhere], share.partitions)
 
     def hear(records: Records) -> None:
-        tell([stage.advance(decode_events(each.value or b"[]"), each.offset * OFFSET_STEP) for each in records])
+        tell([stage.advance(_read(decode_events, each), each.offset * OFFSET_STEP) for each in records])
 
     stage = FirstLevel(estate.book, accept=accept, owns=share.owns, context=estate.context)
     rules = estate.book.derivations.values()
@@ -124,11 +126,11 @@ def response(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     """Situations to incidents and whatever else is to be done about them; with what is said about these."""
 
     def hear(records: Records) -> None:
-        dispatch.responses(stage.advance(decode_update(record.value) for record in records if record.value))
+        dispatch.responses(stage.advance(_read(decode_update, record) for record in records if record.value))
 
     def hear_answers(records: Records) -> None:
         for record in records:
-            dispatch.responses(stage.answered(decode_answer(record.value or b"")))
+            dispatch.responses(stage.answered(_read(decode_answer, record)))
 
     stage = ResponseSelection(estate.book, estate.graph, estate.policies.response)
     hear_feedback = listening(stage, dispatch, share.partition, share.partitions)
@@ -140,7 +142,7 @@ def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
     """What can only be decided with all situations in view."""
 
     def hear(records: Records) -> None:
-        dispatch.responses(stage.advance(decode_coordination(record.value or b"") for record in records))
+        dispatch.responses(stage.advance(_read(decode_coordination, record) for record in records))
 
     stage = Coordination(estate.policies.automation, estate.graph)
     return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)))
@@ -149,6 +151,20 @@ def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
 def is_correction(record: Record) -> bool:
     """Whether it is an operator's word about alerts, among news of them."""
     return any(name == CORRECTION for name, _ in record.headers)
+
+
+_T = TypeVar("_T")
+
+
+def _read(decode: Callable[[bytes], _T], record: Record) -> _T:
+    """What a record of an internal topic holds. Raises `StageError` with the place if no worker can have written it."""
+    try:
+        return decode(record.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StageError(
+            f"offset {record.offset} is no record of ours: {error}. Only workers of this version may write to "
+            f"{record.topic}; stop all of them and set their group's offset to {record.offset + 1} to pass it over"
+        ) from error
 
 
 _News = TypeVar("_News", bound=News)
@@ -166,9 +182,9 @@ def _in_turn(
         for corrects, run in groupby(records, key=is_correction):
             if corrects:
                 for record in run:
-                    tell(regroup(decode_correction(record.value or b"")))
+                    tell(regroup(_read(decode_correction, record)))
             else:
-                tell(advance(_in_order([each for record in run for each in decode(record.value or b"[]")])))
+                tell(advance(_in_order([each for record in run for each in _read(decode, record)])))
 
     return hear
 

@@ -6,12 +6,13 @@ Labels are closed lists (reasons, outcomes), rule ids, topics and partitions: ne
 
 import platform
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from opsbridge import __version__
 from opsbridge.core.decisions import Outcome, Reject
+from opsbridge.core.feedback import Feedback
 
 PREFIX: Final = "opsbridge"
 BATCH_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -65,6 +66,10 @@ class Metrics:
         self._problems = self._counter("problem_updates", "Problem snapshots written.", "status")
         self._tickets = self._counter("ticket_updates", "Change and request snapshots written.", "entity", "status")
         self._feedback = self._counter("feedback", "Records of feedback heard.", "kind", "result")
+        for kind in ("", *(each.__struct_config__.tag for each in get_args(Feedback))):
+            self._feedback.labels(kind, "dead_letter")  # else an alert would miss the first one of its kind
+        self._stopped = self._gauge("automation_stopped", "Whether somebody has stopped all automation.")
+        self._stopped_in: set[int] = set()
         self._without_incident = self._counter(
             "situations_without_incident", "New situations that rules made no incident.", "rule"
         )
@@ -166,6 +171,11 @@ class Metrics:
     def denied(self, reason: str) -> None:
         """Coordination did not let an auto-response act."""
         self._denied.labels(reason).inc()
+
+    def automation_stopped(self, partition: int, *, stopped: bool) -> None:
+        """What a partition of coordination knows of it; not stopped when the partition is given up."""
+        (self._stopped_in.add if stopped else self._stopped_in.discard)(partition)
+        self._stopped.set(bool(self._stopped_in))
 
     def problem_update(self, status: str) -> None:
         """A problem snapshot was written."""

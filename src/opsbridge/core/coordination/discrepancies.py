@@ -16,7 +16,7 @@ import msgspec
 from opsbridge.core.coordination.news import Ended, Opened
 from opsbridge.core.decisions import Discrepancy
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.state import Change
+from opsbridge.core.state import Change, Kept
 
 FAILURES: Final = 5
 """So often a dependent has to be silent when the others are not; a real edge keeps silent so often in 1 case of 30."""
@@ -69,27 +69,19 @@ class ToldState(msgspec.Struct, array_like=True, gc=False):
     by: str
 
 
-_ROOT, _TOLD = b"d:r:", b"d:t:"
-
-_encode = msgspec.json.Encoder().encode
-_decode_root = msgspec.json.Decoder(RootState).decode
-_decode_told = msgspec.json.Decoder(ToldState).decode
-
-
 class Discrepancies:
     """What the failures of all CIs say about the topology."""
 
-    __slots__ = ("_dirty", "_graph", "_roots", "_size", "_times", "_told", "now")
+    __slots__ = ("_graph", "_roots", "_size", "_times", "_told", "now")
 
     def __init__(self, graph: CIGraph | None = None) -> None:
         """Without a graph no CI depends on another."""
         self.now = 0
         self._graph = graph
-        self._roots: dict[str, RootState] = {}  # the one heard of longest ago first
+        self._roots = Kept(b"d:r:", RootState)  # the one heard of longest ago first
         self._times: list[tuple[int, str]] = []  # all openings with their roots, in order
-        self._told: dict[str, ToldState] = {}  # the oldest first
+        self._told = Kept(b"d:t:", ToldState)  # the oldest first
         self._size = 0
-        self._dirty: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._roots) + len(self._told)
@@ -202,7 +194,7 @@ class Discrepancies:
         if known is not None:
             return discrepancy if known.by == by else None
         self._told[key] = ToldState(self.now, by)
-        self._dirty[_TOLD + key.encode()] = None
+        self._told.changed(key)
         return discrepancy
 
     def _depends(self, one: str, other: str) -> bool:
@@ -219,7 +211,7 @@ class Discrepancies:
         root = self._roots.pop(name, None)
         root = self._roots[name] = RootState(self.now) if root is None else root
         root.touched = self.now
-        self._dirty[_ROOT + name.encode()] = None
+        self._roots.changed(name)
         return root
 
     def _drop_opening(self, name: str) -> None:
@@ -227,23 +219,18 @@ class Discrepancies:
         time, _ = root.openings.pop(0)
         del self._times[bisect_left(self._times, (time, name))]
         self._size -= 1
-        self._dirty[_ROOT + name.encode()] = None
+        self._roots.changed(name)
 
     def _forget(self, name: str) -> None:
         while self._roots[name].openings:
             self._drop_opening(name)
-        self._size -= len(self._roots.pop(name))
-        self._dirty[_ROOT + name.encode()] = None
+        self._size -= len(self._roots.drop(name))
 
     def _bound(self) -> None:
         while self._size > LIMIT and len(self._roots) > 1:
             self._forget(next(iter(self._roots)))
         while len(self._told) > LIMIT:
-            self._forget_told(next(iter(self._told)))
-
-    def _forget_told(self, key: str) -> None:
-        del self._told[key]
-        self._dirty[_TOLD + key.encode()] = None
+            self._told.drop(next(iter(self._told)))
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
@@ -268,26 +255,19 @@ class Discrepancies:
         while self._roots and self._roots[name := next(iter(self._roots))].touched <= old:
             self._forget(name)
         while self._told and self._told[key := next(iter(self._told))].at <= old:
-            self._forget_told(key)
+            self._told.drop(key)
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""
-        changed: list[Change] = []
-        for key in self._dirty:
-            name, kept = key[len(_ROOT) :].decode(), self._roots if key.startswith(_ROOT) else self._told
-            changed.append((key, _encode(kept[name]) if name in kept else None))
-        self._dirty.clear()
-        return changed
+        return [*self._roots.changes(), *self._told.changes()]
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take back what was saved; for a new instance. Entries of others are passed over."""
-        for key, value in entries:
-            if key.startswith(_ROOT):
-                self._roots[key[len(_ROOT) :].decode()] = _decode_root(value)
-            elif key.startswith(_TOLD):
-                self._told[key[len(_TOLD) :].decode()] = _decode_told(value)
-        self._roots = dict(sorted(self._roots.items(), key=lambda item: (item[1].touched, item[0])))
-        self._told = dict(sorted(self._told.items(), key=lambda item: (item[1].at, item[0])))
+        saved = list(entries)
+        self._roots.restore(saved)
+        self._roots.sort(lambda name, root: (root.touched, name))
+        self._told.restore(saved)
+        self._told.sort(lambda key, told: (told.at, key))
         self._times = sorted((time, name) for name, root in self._roots.items() for time, _ in root.openings)
         self._size = sum(map(len, self._roots.values()))
         self.now = max(

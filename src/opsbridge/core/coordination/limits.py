@@ -11,17 +11,16 @@ done now like all else. So in any window there are never more than its limit. st
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from opsbridge.core.coordination.news import Asked, Denied, Done, Granted, Halted
+from opsbridge.core.coordination.news import Asked, DenialReason, Denied, Done, Granted, Halted
+from opsbridge.core.deadlines import Deadlines
 from opsbridge.core.policies import AutomationPolicy
-from opsbridge.core.response.ids import rfc3339
 from opsbridge.core.rulebook import Limit
-from opsbridge.core.spans import span
-from opsbridge.core.state import Change
+from opsbridge.core.state import Change, Kept
+from opsbridge.core.times import rfc3339, span
 
 HOUR_MS: Final = 3_600_000
 
@@ -33,8 +32,6 @@ REMEMBERED_MS: Final = HOUR_MS
 
 HALTS: Final = 20
 """So many stops and resumptions are remembered, to recognise one that comes twice."""
-
-Reason = Literal["stopped", "disabled", "per_ci", "per_action", "per_hour", "concurrent"]
 
 _Place = tuple[str, ...]
 """What a window or a number under way is of: everything (), an action, or an action on a CI."""
@@ -51,7 +48,7 @@ class PermitState(msgspec.Struct, array_like=True, gc=False):
     """When, by the newest time of all lanes."""
     counts: bool
     """It was granted, and does not undo anything."""
-    reason: Reason | None = None
+    reason: DenialReason | None = None
     """Why it was denied; None: it was granted."""
     detail: str = ""
     over: int | None = None
@@ -68,29 +65,20 @@ class HaltState(msgspec.Struct, array_like=True):
     """Ids of the newest feedback about it."""
 
 
-_PERMIT, _LOOKS_BACK, _HALT = b"p:", b"w:", b"halt"
-
-_encode = msgspec.json.Encoder().encode
-_decode_permit = msgspec.json.Decoder(PermitState).decode
-_decode_halt = msgspec.json.Decoder(HaltState).decode
-_decode_span = msgspec.json.Decoder(int).decode
-
-
 class Limits:
     """All permits that still count or may be asked for again, and whether somebody has stopped automation."""
 
-    __slots__ = ("_deadlines", "_dirty", "_granted", "_halt", "_looks_back", "_permits", "_policy", "_under_way", "now")
+    __slots__ = ("_deadlines", "_granted", "_halts", "_looks_back", "_permits", "_policy", "_under_way", "now")
 
     def __init__(self, policy: AutomationPolicy) -> None:
         self.now = 0
         self._policy = policy
-        self._permits: dict[str, PermitState] = {}
+        self._permits = Kept(b"p:", PermitState)
         self._granted: dict[_Place, list[int]] = {}  # the times of what counts in windows, sorted
         self._under_way: dict[_Place, int] = {}
-        self._looks_back: dict[str, int] = {}  # action -> the longest window that any rule has for it
-        self._halt = HaltState()
-        self._deadlines: list[tuple[int, str]] = []
-        self._dirty: dict[bytes, None] = {}
+        self._looks_back = Kept(b"w:", int)  # action -> the longest window that any rule has for it
+        self._halts = Kept(b"halt", HaltState)  # the newest, under no name
+        self._deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._permits)
@@ -107,22 +95,24 @@ class Limits:
                 news.situation, news.response, news.action, news.ci, self.now, counts, reason, detail,
                 over=None if refusal is None else self.now,
             )  # fmt: skip
-            self._keep(news.permit, state)
-            self._dirty[_PERMIT + news.permit.encode()] = None
+            self._permits[news.permit] = state
+            self._count(news.permit, state)
+            self._permits.changed(news.permit)
         if state.reason is None:
             return Granted(state.situation, state.response, news.permit, state.asked)
         return Denied(state.situation, state.response, news.permit, state.reason, state.detail, state.asked)
 
-    def _refusals(self, news: Asked) -> Iterator[tuple[Reason, str]]:
+    def _refusals(self, news: Asked) -> Iterator[tuple[DenialReason, str]]:
         """Every limit that speaks against it, with its figures, the widest brake first."""
-        if self._halt.stopped:
-            yield "stopped", f"{self._halt.by} has stopped all automation at {rfc3339(self._halt.since)}"
+        halt = self._halt
+        if halt.stopped:
+            yield "stopped", f"{halt.by} has stopped all automation at {rfc3339(halt.since)}"
         if not self._policy.enabled:
             yield "disabled", "automation is switched off by the setting automation.enabled"
         if news.undo:
             return
         action, ci, limits = news.action, news.ci, news.limits
-        windows: tuple[tuple[Reason, str, _Place, Limit | None], ...] = (
+        windows: tuple[tuple[DenialReason, str, _Place, Limit | None], ...] = (
             ("per_ci", f"{action} on {ci}", (action, ci), limits.per_ci),
             ("per_action", f"{action}", (action,), limits.per_action),
             ("per_hour", "all auto-responses", (), Limit(self._policy.per_hour, HOUR_MS)),
@@ -153,27 +143,33 @@ class Limits:
         if news.feedback in self._halt.heard:
             return
         heard = [*self._halt.heard, news.feedback][-HALTS:]
-        self._halt = HaltState(news.stopped, news.by, self.now, heard)
-        self._dirty[_HALT] = None
+        self._halts[""] = HaltState(news.stopped, news.by, self.now, heard)
+        self._halts.changed("")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has stopped all automation."""
+        return self._halt.stopped
+
+    @property
+    def _halt(self) -> HaltState:
+        return self._halts.get("") or HaltState()
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.due()
 
     def expire(self, now: int) -> None:
         """Permits that nobody gives back expire, and those that count nowhere any more are forgotten."""
         self.now = max(self.now, now)
-        while self._deadlines and self._deadlines[0][0] <= self.now:
-            at, permit = heappop(self._deadlines)
-            state = self._permits.get(permit)
-            if state is None:
-                continue
-            if (later := self._next(state)) > at:
-                heappush(self._deadlines, (later, permit))
+        for at, permit in self._deadlines.met(self.now):
+            state = self._permits[permit]
+            if (later := self._next(state)) > at:  # a rule looks back further by now
+                self._deadlines.set(permit, later)
             elif state.over is None:
                 self._end(permit, state)
             else:
-                self._forget(permit, state)
+                self._forget(permit)
 
     # what is kept
 
@@ -183,7 +179,7 @@ class Limits:
         longest = max((limit.within_ms for limit in limits if limit is not None), default=0)
         if longest > self._looks_back.get(news.action, HOUR_MS):
             self._looks_back[news.action] = longest
-            self._dirty[_LOOKS_BACK + news.action.encode()] = None
+            self._looks_back.changed(news.action)
 
     def _next(self, state: PermitState) -> int:
         """When the permit expires, or is forgotten if it is over."""
@@ -195,13 +191,12 @@ class Limits:
     def _places(self, state: PermitState) -> tuple[_Place, ...]:
         return ((), (state.action,), (state.action, state.ci)) if state.counts else ()
 
-    def _keep(self, permit: str, state: PermitState) -> None:
-        self._permits[permit] = state
+    def _count(self, permit: str, state: PermitState) -> None:
         for place in self._places(state):
             insort(self._granted.setdefault(place, []), state.asked)
             if state.over is None:
                 self._under_way[place] = self._under_way.get(place, 0) + 1
-        heappush(self._deadlines, (self._next(state), permit))
+        self._deadlines.set(permit, self._next(state))
 
     def _end(self, permit: str, state: PermitState) -> None:
         state.over = self.now
@@ -209,42 +204,26 @@ class Limits:
             self._under_way[place] -= 1
             if not self._under_way[place]:
                 del self._under_way[place]
-        heappush(self._deadlines, (self._next(state), permit))
-        self._dirty[_PERMIT + permit.encode()] = None
+        self._deadlines.set(permit, self._next(state))
+        self._permits.changed(permit)
 
-    def _forget(self, permit: str, state: PermitState) -> None:
-        del self._permits[permit]
+    def _forget(self, permit: str) -> None:
+        state = self._permits.drop(permit)
         for place in self._places(state):
             times = self._granted[place]
             times.remove(state.asked)
             if not times:
                 del self._granted[place]
-        self._dirty[_PERMIT + permit.encode()] = None
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""
-        changed: list[Change] = []
-        for key in self._dirty:
-            if key == _HALT:
-                changed.append((key, _encode(self._halt)))
-            elif key.startswith(_LOOKS_BACK):
-                changed.append((key, _encode(self._looks_back[key.removeprefix(_LOOKS_BACK).decode()])))
-            else:
-                state = self._permits.get(key.removeprefix(_PERMIT).decode())
-                changed.append((key, None if state is None else _encode(state)))
-        self._dirty.clear()
-        return changed
+        return [*self._halts.changes(), *self._looks_back.changes(), *self._permits.changes()]
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take back what was saved; for a new instance. Entries of others are passed over."""
-        permits: list[tuple[str, PermitState]] = []
-        for key, value in entries:
-            if key == _HALT:
-                self._halt = _decode_halt(value)
-            elif key.startswith(_LOOKS_BACK):
-                self._looks_back[key.removeprefix(_LOOKS_BACK).decode()] = _decode_span(value)
-            elif key.startswith(_PERMIT):
-                permits.append((key.removeprefix(_PERMIT).decode(), _decode_permit(value)))
-        for permit, state in permits:
-            self._keep(permit, state)
+        saved = list(entries)
+        for part in (self._halts, self._looks_back, self._permits):
+            part.restore(saved)
+        for permit, state in self._permits.items():
+            self._count(permit, state)
             self.now = max(self.now, state.asked, state.over or 0)

@@ -100,13 +100,16 @@ class Granted(msgspec.Struct, frozen=True, tag="granted"):
     now_ms: int
 
 
+DenialReason = Literal["stopped", "disabled", "per_ci", "per_action", "per_hour", "concurrent"]
+
+
 class Denied(msgspec.Struct, frozen=True, tag="denied"):
     """It must not act."""
 
     situation: str
     response: str
     permit: str
-    reason: Literal["stopped", "disabled", "per_ci", "per_action", "per_hour", "concurrent"]
+    reason: DenialReason
     detail: str
     """The limit in words, with its figures."""
     now_ms: int

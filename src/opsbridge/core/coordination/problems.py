@@ -8,16 +8,16 @@ twice, so openings are kept in order of time and remembered for an hour longer t
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from heapq import heappop, heappush
 from typing import Final
 
 import msgspec
 
 from opsbridge.core.coordination.news import BelongsTo, Counted, Opened, ProblemClosed
+from opsbridge.core.deadlines import Deadlines
+from opsbridge.core.ids import derived_id
 from opsbridge.core.records import Problem
-from opsbridge.core.response.ids import derived_id, rfc3339
-from opsbridge.core.spans import span
-from opsbridge.core.state import Change
+from opsbridge.core.state import Change, Kept
+from opsbridge.core.times import rfc3339, span
 
 NEWEST: Final = 100
 """So many of its incidents a problem names."""
@@ -54,23 +54,16 @@ class WatchState(msgspec.Struct, array_like=True, gc=False):
     """The one that is open."""
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(WatchState).decode
-
-_KEY: Final = b"o:"
-
-
 class Problems:
     """Everything that problem rules have counted, and the open problems."""
 
-    __slots__ = ("_deadlines", "_dirty", "_open", "_watches", "now")
+    __slots__ = ("_deadlines", "_open", "_watches", "now")
 
     def __init__(self) -> None:
         self.now = 0
-        self._watches: dict[str, WatchState] = {}
+        self._watches = Kept(b"o:", WatchState)
         self._open: dict[str, str] = {}  # problem -> the name of its watch
-        self._deadlines: list[tuple[int, str]] = []
-        self._dirty: dict[str, None] = {}
+        self._deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -169,53 +162,40 @@ class Problems:
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.due()
 
     def expire(self, now: int) -> None:
         """Openings that no longer count are forgotten, and what never came to a problem with them."""
         self.now = max(self.now, now)
-        while self._deadlines and self._deadlines[0][0] <= self.now:
-            _, name = heappop(self._deadlines)
-            watch = self._watches.get(name)
-            if watch is None:
-                continue
-            kept = [each for each in watch.openings if each.time + watch.within + SLACK_MS > self.now]
-            if len(kept) == len(watch.openings):
-                continue
-            watch.openings = kept
-            if not kept and not watch.ordinal:
-                del self._watches[name]
-                self._dirty[name] = None
-            else:
+        for _, name in self._deadlines.met(self.now):
+            watch = self._watches[name]
+            watch.openings = [each for each in watch.openings if each.time + watch.within + SLACK_MS > self.now]
+            if watch.openings or watch.ordinal:
                 self._changed(name, watch)
+            else:
+                self._watches.drop(name)
 
     def _changed(self, name: str, watch: WatchState) -> None:
-        self._dirty[name] = None
+        self._watches.changed(name)
+        self._await(name, watch)
+
+    def _await(self, name: str, watch: WatchState) -> None:
         if watch.openings:
-            heappush(self._deadlines, (watch.openings[0].time + watch.within + SLACK_MS, name))
+            self._deadlines.set(name, watch.openings[0].time + watch.within + SLACK_MS)
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""
-        changed: list[Change] = []
-        for name in self._dirty:
-            watch = self._watches.get(name)
-            changed.append((_KEY + name.encode(), None if watch is None else _encode(watch)))
-        self._dirty.clear()
-        return changed
+        return self._watches.changes()
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take back what was saved; for a new instance. Entries of others are passed over."""
-        for key, value in entries:
-            if not key.startswith(_KEY):
-                continue
-            name, watch = key.removeprefix(_KEY).decode(), _decode(value)
-            self._watches[name] = watch
+        self._watches.restore(entries)
+        for name, watch in self._watches.items():
             if watch.problem is not None:
                 self._open[watch.problem.id] = name
             if watch.openings:
-                self._changed(name, watch)
+                self._await(name, watch)
                 self.now = max(self.now, watch.openings[-1].time)
-        self._dirty.clear()
 
 
 def _find(openings: Sequence[Opening], news: Opened) -> Opening | None:

@@ -43,6 +43,11 @@ class Coordination:
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has stopped all automation."""
+        return self._limits.stopped
+
     def advance(self, news: Iterable[News]) -> list[Told]:
         """What follows from these news, in order."""
         told: list[Told] = []

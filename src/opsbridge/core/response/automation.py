@@ -7,44 +7,35 @@ Nothing is executed here; what follows from each thing that happens is in loop.p
 """
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
-from typing import Final
 
-import msgspec
 from msgspec.structs import astuple
 
 from opsbridge.core.case import Case
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted
-from opsbridge.core.feedback import Approve, Reject, Result, Started
+from opsbridge.core.deadlines import Deadlines
+from opsbridge.core.feedback import AboutResponse, Approve, Reject, Result, Started
 from opsbridge.core.records import Attempt, Notification, Response
 from opsbridge.core.response import loop
-from opsbridge.core.response.loop_state import TRANSITIONS as TRANSITIONS
 from opsbridge.core.response.loop_state import LoopState, carried, response_id, snapshot
 from opsbridge.core.rulebook import AutoResponse, Respond
-from opsbridge.core.state import Change
+from opsbridge.core.state import Change, Kept
 
 Told = Response | Notification | Asked | Done
-
-_KEY: Final = b"a:"
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(LoopState).decode
 
 
 class Automation:
     """The auto-responses of one partition."""
 
-    __slots__ = ("_deadlines", "_dirty", "_of", "_respond", "_responses", "now")
+    __slots__ = ("_deadlines", "_of", "_respond", "_responses", "now")
 
     def __init__(self, respond: Respond) -> None:
         """`respond`: the rules as they are now; what a response requires is asked of them again before it acts."""
         self.now = 0
         """The stage moves it on, by `expire(now)` or by itself, before it hands anything over."""
         self._respond = respond
-        self._responses: dict[str, LoopState] = {}
+        self._responses = Kept(b"a:", LoopState)
         self._of: dict[str, list[str]] = {}  # situation -> its responses
-        self._deadlines: list[tuple[int, str]] = []
-        self._dirty: dict[str, None] = {}
+        self._deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._responses)
@@ -62,12 +53,13 @@ class Automation:
                 continue
             state, asides = loop.begin(rule, case, self.now)
             state.place = len(self._of.get(situation.id, ()))
-            self._take(state)
+            self._responses[state.id] = state
+            self._list(state)
             told += self._told(state, None, asides)
         return told
 
-    def heard(self, said: Approve | Reject | Started | Result, case: Case | None = None) -> tuple[list[Told], str]:  # noqa: ARG002
-        """What follows from feedback, and why it changed nothing (empty: it did). `case`: the situation's newest.
+    def heard(self, said: AboutResponse) -> tuple[list[Told], str]:
+        """What follows from feedback, and why it changed nothing (empty: it did).
 
         A result that is late is recorded: it is told, and there is a reason.
         """
@@ -107,9 +99,10 @@ class Automation:
                     return f"what it requires does not hold any more: {requires}"
         return f"its rule does not ask for it any more, so nobody can tell whether this holds: {requires}"
 
-    def knows(self, response: str) -> bool:
-        """Whether there is such a response."""
-        return response in self._responses
+    def knows(self, response: str, situation: str) -> bool:
+        """Whether there is such a response to this situation."""
+        state = self._responses.get(response)
+        return state is not None and state.situation == situation
 
     def holding(self, situation: str) -> str:
         """The rule whose auto-response keeps the incident back for now, or for good as it was effective; else empty.
@@ -135,13 +128,7 @@ class Automation:
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
-        while self._deadlines and not self._meant(*self._deadlines[0]):
-            heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
-
-    def _meant(self, at: int, response: str) -> bool:
-        state = self._responses.get(response)
-        return state is not None and state.until == at
+        return self._deadlines.due()
 
     def expire(self, now: int) -> tuple[list[Told], list[str]]:
         """What follows as it is so late, and the situations whose responses have changed.
@@ -150,8 +137,7 @@ class Automation:
         """
         told: list[Told] = []
         changed: dict[str, None] = {}
-        while (due := self.due()) is not None and due <= now:
-            _, response = heappop(self._deadlines)
+        for due, response in self._deadlines.met(now):
             self.now = max(self.now, due)
             state = self._responses[response]
             if state.final:
@@ -172,21 +158,18 @@ class Automation:
         """The response if anything shows, and what is told beside it."""
         if was is not None and was == _seen(state):
             return [*asides]
-        self._dirty[state.id] = None
-        if state.until is not None:
-            heappush(self._deadlines, (state.until, state.id))
+        self._responses.changed(state.id)
+        self._deadlines.set(state.id, state.until)
         if was is not None and was[0] == snapshot(state):
             return [*asides]
         state.version, state.updated = state.version + 1, self.now
         return [snapshot(state), *asides]
 
-    def _take(self, state: LoopState) -> None:
-        self._responses[state.id] = state
+    def _list(self, state: LoopState) -> None:
         self._of.setdefault(state.situation, []).append(state.id)
 
     def _forget(self, state: LoopState) -> None:
-        del self._responses[state.id]
-        self._dirty[state.id] = None
+        self._responses.drop(state.id)
         of = self._of[state.situation]
         of.remove(state.id)
         if not of:
@@ -194,21 +177,15 @@ class Automation:
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call; keys begin with `a:`."""
-        changed: list[Change] = []
-        for response in self._dirty:
-            state = self._responses.get(response)
-            changed.append((_KEY + response.encode(), None if state is None else _encode(state)))
-        self._dirty.clear()
-        return changed
+        return self._responses.changes()
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back; for a new instance. Entries of others are passed over."""
-        states = [_decode(value) for key, value in entries if key.startswith(_KEY)]
-        for state in sorted(states, key=lambda state: (state.opened, state.place)):
-            self._take(state)
+        self._responses.restore(entries)
+        for state in sorted(self._responses.values(), key=lambda state: (state.opened, state.place)):
+            self._list(state)
             self.now = max(self.now, state.updated)
-            if state.until is not None:
-                heappush(self._deadlines, (state.until, state.id))
+            self._deadlines.set(state.id, state.until)
 
 
 def _seen(state: LoopState) -> tuple[object, ...]:

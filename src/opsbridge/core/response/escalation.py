@@ -1,15 +1,16 @@
 """What time alone does to an incident: escalations, targets that near and are missed, reminders, the end of a snooze.
 
 Pure planning: `next_step` answers what comes next and when, from the incident's state alone, so that a restart plans
-the same; `take` notes that it has come. Who is told, and the new version, are the stage's (selection.py).
+the same; `come` is called then. The stage (selection.py) is the caller, and tells the new version.
 """
 
 from typing import Final, Literal, NamedTuple
 
-from opsbridge.core.response.incident import IncidentState
+from opsbridge.core.records import Notification
+from opsbridge.core.response.incident import IncidentState, notice
 from opsbridge.core.response.lifecycle import TO_DO
 from opsbridge.core.rulebook import Priority
-from opsbridge.core.spans import span
+from opsbridge.core.times import span
 
 LEVELS: Final = 5
 """So often an incident that nobody acknowledges is escalated; then whoever could be told has been."""
@@ -57,11 +58,21 @@ def next_step(state: IncidentState, now: int) -> Step | None:
     return min(steps, key=lambda step: max(step.at, now), default=None)
 
 
-def take(state: IncidentState, reason: StepReason, now: int) -> None:
-    """It has come."""
+def come(state: IncidentState, step: Step, now: int) -> list[Notification]:
+    """Its time has come: what is noted of it, and who is told."""
+    _take(state, step.reason, now)
+    text = _in_words(step.reason, state)
+    if step.reason == "woke":
+        state.log(now, "woke")
+    elif step.reason != "reminder":
+        state.log(now, "escalated", text)
+    return notice(state, step.reason, step.to, now, text, level=state.level if step.reason == "unacknowledged" else 0)
+
+
+def _take(state: IncidentState, reason: StepReason, now: int) -> None:
     match reason:
         case "woke":
-            wake(state, now)
+            state.wake(now)
         case "target_missed":
             state.warned = state.missed = True
         case "target_nears":
@@ -74,13 +85,7 @@ def take(state: IncidentState, reason: StepReason, now: int) -> None:
             state.reminded = now
 
 
-def wake(state: IncidentState, now: int) -> None:
-    """It is awake again: of what would have come in the meantime, each comes once; reminders wait their whole time."""
-    state.snoozed, state.reminded = None, now
-
-
-def said_of(reason: StepReason, state: IncidentState) -> str:
-    """What has come, in words."""
+def _in_words(reason: StepReason, state: IncidentState) -> str:
     priority = state.priority or Priority("P5", "low", "low")
     match reason:
         case "woke":

@@ -1,80 +1,113 @@
-"""What people say about an incident, applied to it; every word is in its history, also what changes nothing and why.
+"""How an incident that people are told of follows its situation, and what they say about it.
 
-Who knows of the incident, and that the same id is heard once, is seen to by the stage (selection.py). Its status goes
-by the table of lifecycle.py. What people say about which alerts belong together is handed on to the second level.
+Every word is in its history, also what changes nothing and why. Its status goes by the table of lifecycle.py. What
+people say about which alerts belong together is handed on to the second level. Functions of the incident's state; the
+stage (selection.py), which knows whose it is, calls them, and tells the new version.
 """
 
-from hashlib import blake2b
-
-from opsbridge.core.feedback import (
-    Acknowledge,
-    Assign,
-    Close,
-    Comment,
-    Move,
-    NotADuplicate,
-    Reopen,
-    Resolve,
-    Said,
-    Snooze,
-    Split,
-    Start,
-    Wake,
-)
-from opsbridge.core.records import Entry, IncidentStatus
+from opsbridge.core.decisions import Regroup, Situation
+from opsbridge.core.feedback import AboutIncident, Assign, Move, NotADuplicate, Said, Snooze, Split, Wake
+from opsbridge.core.ids import digest, incident_id, situation_of_incident
+from opsbridge.core.records import HistoryEntry, IncidentStatus, Notification
 from opsbridge.core.response import lifecycle
-from opsbridge.core.response.escalation import wake
-from opsbridge.core.response.ids import incident_id, rfc3339, situation_of_incident
-from opsbridge.core.response.incident import HEARD, NOTE, IncidentState
-from opsbridge.core.response.lifecycle import Refused, Word
-from opsbridge.core.second_level.corrections import Regroup
+from opsbridge.core.response.incident import HEARD, KNOWN_ERRORS, NOTE, IncidentState, notice, notice_of_status
+from opsbridge.core.response.judging import Judgement
+from opsbridge.core.response.lifecycle import TO_DO, Refused, Word, turns
+from opsbridge.core.response.priority import rises
+from opsbridge.core.rulebook import Priority
+from opsbridge.core.times import milliseconds, rfc3339
 
-Spoken = (
-    Acknowledge | Assign | Start | Resolve | Reopen | Close | Snooze | Wake | Comment | Split | Move | NotADuplicate
-)
+
+def follow(state: IncidentState, situation: Situation, judged: Judgement, now: int) -> list[Notification]:
+    """Take in a version of the situation, and how urgent it makes the incident; the notifications about that."""
+    first = state.priority is None
+    before, state.situation = (None if first else state.situation), situation
+    notices: list[Notification] = []
+    if first:
+        state.rule = judged.handling.rule if judged.handling.response == "incident" else ""
+        state.priority = judged.priority
+        state.describe(judged.case, judged.handling)
+        state.begin(now)
+        state.log(now, "opened")
+        notices += notice(state, "opened", state.to, now)
+    for turn in turns(before, situation, fires=state.fires):
+        if state.turn(turn, now):
+            heir = situation.merged_into
+            state.log(now, state.status, "" if heir is None else f"into {incident_id(heir)}")
+            notices += notice_of_status(state, now)
+    state.known_errors = judged.known_errors[:KNOWN_ERRORS]
+    if state.status in TO_DO:
+        if judged.handling.response == "incident":
+            state.describe(judged.case, judged.handling)
+        notices += _prioritised(state, judged.priority, now)
+    return notices
+
+
+def _prioritised(state: IncidentState, priority: Priority, now: int) -> list[Notification]:
+    """Let its priority follow; that is news if it has another name, and people are told if it rises."""
+    old, state.priority = state.priority, priority
+    if old is None or old.name == priority.name:
+        return []
+    state.log(now, "priority", f"{old.name} to {priority.name}")
+    if not rises(old.name, priority.name):
+        return []
+    if state.snoozed is not None:
+        state.wake(now)
+        state.log(now, "woke", "its priority has risen")
+    return notice(state, "priority", state.to, now, f"its priority was {old.name}")
 
 
 def is_new(state: IncidentState, said: Said) -> bool:
     """Whether it has not been heard before; from now on it has."""
-    digest = blake2b(said.id.encode(), digest_size=8).hexdigest()
-    if digest in state.heard:
+    name = digest(said.id.encode())
+    if name in state.heard:
         return False
-    state.heard.append(digest)
+    state.heard.append(name)
     del state.heard[:-HEARD]
     return True
 
 
-def hear(state: IncidentState, situation: str, said: Spoken, now: int) -> tuple[Entry, Regroup | None]:
-    """Apply it; how it reads in the history, and what the second level has to know of it."""
+def hear(
+    state: IncidentState, situation: str, said: AboutIncident, now: int, target: IncidentState | None = None
+) -> tuple[HistoryEntry, Regroup | None]:
+    """Apply it; how it reads in the history, and what the second level has to know of it.
+
+    `target`: the incident to which alerts are to move, as far as it is known here; others may be known elsewhere.
+    """
     word = word_of(said)
-    refused = _refused(state, situation, said, word, now)
-    if isinstance(refused, Refused):
-        return entry_of(said, word, _detail(said), refused), None
+    answer = _answer(state, situation, said, word, now)
+    if isinstance(said, Move) and target is not None and not isinstance(answer, Refused):
+        over = target.situation is not None and target.situation.status == "closed"
+        answer = Refused.TARGET_CLOSED if over else answer
+    if isinstance(answer, Refused):
+        return entry_of(said, word, _detail(said), answer), None
     match said:
         case Assign():
             state.assignee = said.to or ("" if said.group else state.assignee)
             state.assigned_group = said.group or state.assigned_group
         case Snooze():
-            state.snoozed = _milliseconds(said)
+            state.snoozed = milliseconds(said.until)
         case Wake():
-            wake(state, now)
-    state.become(refused, now)
+            state.wake(now)
+    state.become(answer, now)
     return entry_of(said, word, _detail(said)), _regroup(situation, said)
 
 
-def entry_of(said: Said, what: str, detail: str = "", refused: str = "") -> Entry:
+def entry_of(said: Said, what: str, detail: str = "", refused: str = "") -> HistoryEntry:
     """How it reads in the history: by its own time and in its own words, cut."""
     text = "; ".join(part for part in (detail, said.note) if part)
-    return Entry(rfc3339(round(said.time.timestamp() * 1000)), said.by, what, text[:NOTE], refused)
+    return HistoryEntry(rfc3339(milliseconds(said.time)), said.by, what, text[:NOTE], refused)
 
 
-def word_of(said: Spoken) -> Word:
+def word_of(said: AboutIncident) -> Word:
     """Its kind."""
     tag: Word = type(said).__struct_config__.tag  # type: ignore[assignment]  # a test has all of them
     return tag
 
 
-def _refused(state: IncidentState, situation: str, said: Spoken, word: Word, now: int) -> IncidentStatus | Refused:
+def _answer(
+    state: IncidentState, situation: str, said: AboutIncident, word: Word, now: int
+) -> IncidentStatus | Refused:
     """The status that follows, or why nothing does."""
     over = state.situation is not None and state.situation.status in lifecycle.ENDED
     answer = lifecycle.said(state.status, word, situation_over=over, snoozed=state.snoozed is not None)
@@ -83,18 +116,14 @@ def _refused(state: IncidentState, situation: str, said: Spoken, word: Word, now
     match said:
         case Assign(to=None, group=None):
             return Refused.NOBODY_NAMED
-        case Snooze() if _milliseconds(said) <= now:
+        case Snooze() if milliseconds(said.until) <= now:
             return Refused.IN_THE_PAST
         case Move() if said.to == incident_id(situation):
             return Refused.SAME_INCIDENT
     return answer
 
 
-def _milliseconds(said: Snooze) -> int:
-    return round(said.until.timestamp() * 1000)
-
-
-def _detail(said: Spoken) -> str:
+def _detail(said: AboutIncident) -> str:
     match said:
         case Assign():
             return ", ".join(
@@ -103,7 +132,7 @@ def _detail(said: Spoken) -> str:
                 if text
             )
         case Snooze():
-            return f"until {rfc3339(_milliseconds(said))}"
+            return f"until {rfc3339(milliseconds(said.until))}"
         case Split():
             return f"{len(said.alerts)} alerts: {_some(said.alerts)}"
         case Move():
@@ -116,7 +145,7 @@ def _some(alerts: tuple[str, ...]) -> str:
     return f"{shown}, ..." if len(alerts) > 5 else shown
 
 
-def _regroup(situation: str, said: Spoken) -> Regroup | None:
+def _regroup(situation: str, said: AboutIncident) -> Regroup | None:
     match said:
         case Split():
             return Regroup(said.id, said.alerts, situation)

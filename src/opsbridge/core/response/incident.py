@@ -1,7 +1,7 @@
 """An incident as it is kept: its situation's newest snapshot, what people have said, and what has become of it.
 
-Data, and the record that is made of it. What changes it is decided elsewhere: by its situation (selection.py), by
-people (hearing.py), by time (escalation.py); its status only by the table of lifecycle.py.
+Data, and what is made of it for people: its record, and notifications about it. What changes it is decided elsewhere:
+by its situation and people (hearing.py), by time (escalation.py); its status only by the table of lifecycle.py.
 """
 
 from typing import Final
@@ -9,18 +9,34 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.case import Case, fill
-from opsbridge.core.decisions import RecentChange, Situation
+from opsbridge.core.decisions import RecentChange, Root, Situation, SituationUpdate
 from opsbridge.core.event import SEVERITIES
-from opsbridge.core.records import Attempt, Change, Entry, Incident, IncidentStatus, KnownError
-from opsbridge.core.response.ids import incident_id, rfc3339
-from opsbridge.core.response.lifecycle import TO_DO, UNSEEN, Turn, turned
-from opsbridge.core.rulebook import Answer, Priority
+from opsbridge.core.ids import derived_id, incident_id
+from opsbridge.core.records import (
+    Attempt,
+    HistoryEntry,
+    Incident,
+    IncidentStatus,
+    KnownError,
+    Notification,
+    NotificationReason,
+    RelatedChange,
+)
+from opsbridge.core.response.lifecycle import ENDED, TO_DO, UNSEEN, Turn, turned
+from opsbridge.core.rulebook import Handling, Priority
+from opsbridge.core.times import rfc3339
 
 HEARD: Final = 100
 """So many ids of feedback are remembered of one incident, the newest: what is said again changes nothing."""
 
 NOTE: Final = 500
 """So much of a note is in the history; all of it is on the `feedback` topic."""
+
+HISTORY: Final = 200_000
+"""So many bytes of history are kept, whatever its length in entries: no record outgrows what may be written."""
+
+KNOWN_ERRORS: Final = 10
+"""So many known errors an incident carries, the first that match."""
 
 ITSELF: Final = "opsbridge"
 """Who does what nobody has said."""
@@ -61,7 +77,7 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
     group: str = ""
     runbook: str = ""
     links: tuple[str, ...] = ()
-    known: tuple[KnownError, ...] = ()
+    known_errors: tuple[KnownError, ...] = ()
     assignee: str = ""
     assigned_group: str = ""
     """By people; it outweighs that of rules and CIs."""
@@ -77,24 +93,36 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
     escalations: int = 0
     """In all."""
     reopened: int = 0
-    began: int = 0
+    occurrence: int = 0
     """The situation's count of reopenings, when it was last heard whole."""
     problem: str = ""
-    names: str = ""
+    absorbed: str = ""
     """An incident that people had been told of was merged into it, so they are told of it whatever rules say."""
-    elsewhere: bool = False
+    heir_elsewhere: bool = False
     """It was merged into a situation of which nothing was known here."""
-    notices: int = 0
+    notifications: int = 0
     """How many notifications there have been."""
     counted: tuple[str, ...] = ()
     """The problem rules that have counted it since it last began."""
     notified: tuple[str, ...] = ()
     """The notification rules that have been followed since then."""
-    opened: bool = False
+    announced: bool = False
     """Coordination has been told that it began."""
-    history: list[Entry] = []
+    history: list[HistoryEntry] = []
     heard: list[str] = []
     """Digests of ids."""
+
+    def has_heard(self, update: SituationUpdate, digest: str) -> bool:
+        """Whether it has heard this part of a version, or a newer one. Told anew in other words, it is news."""
+        part, newest = (update.situation.version, update.part), (self.situation_version, self.part)
+        return part < newest or (part == newest and digest == self.digest)
+
+    def take_in(self, update: SituationUpdate) -> None:
+        """This part of a version is the newest that has been heard."""
+        self.fires = (self.fires and update.part > 1) or bool(update.moved.joined)
+        self.situation_version, self.part, self.parts = update.situation.version, update.part, update.parts
+        if update.situation.status not in ENDED:
+            self.ended = None
 
     @property
     def whole(self) -> bool:
@@ -106,14 +134,15 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
         """Who is to be told of it: the assignment group, or if there is none, who has it; empty: nobody."""
         return self.assigned_group or self.group or self.assignee
 
-    def log(self, time: int, what: str, detail: str = "", *, by: str = ITSELF, keep: int = 50) -> None:
-        """A line of history; the oldest goes when there are too many."""
-        self.enter(Entry(rfc3339(time), by, what, detail), keep)
+    def log(self, time: int, what: str, detail: str = "") -> None:
+        """A line of history about what nobody has said."""
+        self.history.append(HistoryEntry(rfc3339(time), ITSELF, what, detail))
 
-    def enter(self, entry: Entry, keep: int = 50) -> None:
-        """The same, as it is."""
-        self.history.append(entry)
-        del self.history[:-keep]
+    def shorten(self, entries: int) -> None:
+        """Keep so much of the history, the newest."""
+        del self.history[:-entries]
+        while len(msgspec.json.encode(self.history)) > HISTORY and len(self.history) > 1:
+            del self.history[0]
 
     def turn(self, turn: Turn, now: int) -> bool:
         """Let its situation do something; whether that has made something else of it."""
@@ -139,33 +168,42 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
         self.since, self.acknowledged, self.snoozed = now, False, None
         self.level, self.escalated, self.warned, self.missed, self.reminded = 0, 0, False, False, now
 
+    def wake(self, now: int) -> None:
+        """It is not snoozed: of what would have come meanwhile, each comes once; reminders wait their whole time."""
+        self.snoozed, self.reminded = None, now
 
-def described(state: IncidentState, case: Case, answer: Answer) -> None:
-    """Take over what rules say about it, and what they do not say from the root's CI."""
-    root = case.root
-    state.category = fill(answer.category, case) or root.category
-    state.group = fill(answer.group, case) or root.group or root.owner
-    state.runbook = fill(answer.runbook, case) or root.runbook
-    state.links = tuple(dict.fromkeys((*(fill(link, case) for link in answer.links), *root.links)))
+    def describe(self, case: Case, handling: Handling) -> None:
+        """Take over what rules say about it, and what they do not say from the root's CI."""
+        root = case.root
+        self.category = fill(handling.category, case) or root.category
+        self.group = fill(handling.group, case) or case.group
+        self.runbook = fill(handling.runbook, case) or root.runbook
+        self.links = tuple(dict.fromkeys((*(fill(link, case) for link in handling.links), *root.links)))
+
+
+def failure(root: Root) -> str:
+    """What is wrong where."""
+    return f"{root.class_ or 'silent failure'} on {root.ci}"
 
 
 def title_of(situation: Situation) -> str:
     """What is wrong where, and how far it reaches."""
-    root, impact = situation.root, situation.impact
-    title = f"{root.class_ or 'silent failure'} on {root.ci}"
+    impact, title = situation.impact, failure(situation.root)
     return f"{title} affects {impact.cis - 1} dependent CIs" if impact.cis > 1 else title
 
 
-def record(state: IncidentState, situation: Situation, attempts: tuple[Attempt, ...]) -> Incident:
-    """The incident as it is told: `situation` is its newest snapshot."""
+def record(state: IncidentState, attempts: tuple[Attempt, ...]) -> Incident:
+    """The incident as it is told: `attempts` is what its auto-responses have come to."""
+    situation = state.situation
+    assert situation is not None  # noqa: S101 - whoever is told of has been heard whole
     impact = situation.impact
     priority = state.priority
     because = situation.because
     if state.rule:
         because = (*because, f"rule {state.rule} makes it an incident")
-    if state.names:
-        because = (*because, f"{state.names} was merged into it, and people had been told of that")
-    if state.elsewhere and situation.merged_into is not None:
+    if state.absorbed:
+        because = (*because, f"{state.absorbed} was merged into it, and people had been told of that")
+    if state.heir_elsewhere and situation.merged_into is not None:
         heir = incident_id(situation.merged_into)
         because = (*because, f"whether people are told of {heir} is decided where its news are heard")
     at_work = state.status in TO_DO
@@ -207,12 +245,44 @@ def record(state: IncidentState, situation: Situation, attempts: tuple[Attempt, 
         escalations=state.escalations,
         snoozed_until=_time(state.snoozed),
         reopened=state.reopened,
-        known_errors=state.known,
-        changes=tuple(map(_change, situation.changes)),
+        known_errors=state.known_errors,
+        changes=tuple(map(_related, situation.changes)),
         problem=state.problem,
         attempts=attempts,
         history=tuple(state.history),
     )
+
+
+def notice(
+    state: IncidentState, reason: NotificationReason, to: str, now: int, text: str = "", *, level: int = 0
+) -> list[Notification]:
+    """Somebody is told of the incident; nobody, if there is nobody to tell. `text`: what is to be said besides."""
+    situation = state.situation
+    if not to or situation is None:
+        return []
+    state.notifications += 1
+    priority = "" if state.priority is None else state.priority.name
+    return [
+        Notification(
+            id=derived_id("NTF", situation.id, reason, state.notifications),
+            reason=reason,
+            to=to,
+            text=f"{priority} {title_of(situation)}: {text or reason}".lstrip(),
+            incident=incident_id(situation.id),
+            situation=situation.id,
+            priority=priority,
+            level=level,
+            time=rfc3339(now),
+        )
+    ]
+
+
+def notice_of_status(state: IncidentState, now: int) -> list[Notification]:
+    """The notification about the status that it has now, if there is one about that."""
+    match state.status:
+        case "resolved" | "closed" | "reopened":
+            return notice(state, state.status, state.to, now)
+    return []
 
 
 def _earlier(one: int | None, other: int | None) -> int | None:
@@ -224,5 +294,5 @@ def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else rfc3339(time_ms)
 
 
-def _change(change: RecentChange) -> Change:
-    return Change(change.id, change.ci, change.title, rfc3339(change.began_ms), _time(change.ended_ms))
+def _related(change: RecentChange) -> RelatedChange:
+    return RelatedChange(change.id, change.ci, change.title, rfc3339(change.began_ms), _time(change.ended_ms))

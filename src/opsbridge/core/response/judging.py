@@ -1,6 +1,6 @@
 """What the rules say of a situation: its known errors, its priority, incident or nothing, and what is done besides."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -9,22 +9,32 @@ from opsbridge.core.decisions import Situation
 from opsbridge.core.graph import CI, CIGraph, unknown_ci
 from opsbridge.core.records import KnownError
 from opsbridge.core.response.priority import DEFAULT
-from opsbridge.core.rulebook import Answer, AutoResponse, Further, Priority, Rulebook, none_known
+from opsbridge.core.rulebook import (
+    AutoResponse,
+    Further,
+    Handling,
+    Notify,
+    Priority,
+    ProblemWatch,
+    Rulebook,
+    Ticket,
+)
+
+Asked = TypeVar("Asked", AutoResponse, Ticket, Notify, ProblemWatch)
 
 
 class Judgement(NamedTuple):
     """All that the rules say of a situation, in one version."""
 
     case: Case
-    known: tuple[KnownError, ...]
+    known_errors: tuple[KnownError, ...]
     priority: Priority
-    answer: Answer
+    handling: Handling
     further: tuple[Further, ...]
 
-    @property
-    def automatic(self) -> list[AutoResponse]:
-        """The auto-responses among what is done besides."""
-        return [each for each in self.further if isinstance(each, AutoResponse)]
+    def asked(self, kind: type[Asked]) -> list[Asked]:
+        """What rules of one kind ask for besides."""
+        return [each for each in self.further if isinstance(each, kind)]
 
 
 class Judge:
@@ -34,7 +44,7 @@ class Judge:
 
     def __init__(self, book: Rulebook, graph: CIGraph | None) -> None:
         self._graph: Final = CIGraph([], []) if graph is None else graph
-        self._known_errors = None if book.known_errors is none_known else book.known_errors
+        self._known_errors = book.known_errors
         self._prioritise = book.prioritise or DEFAULT
         self._respond = book.respond
 
@@ -45,13 +55,13 @@ class Judge:
             root=self._ci(situation.root.ci),
             changes=tuple(change.id for change in situation.changes),
         )
-        known = self._known_errors(case) if self._known_errors else ()
+        known = self._known_errors(case)
         if known:
             case = replace(case, known_errors=tuple(error.id for error in known))
         priority = self._prioritise(case)
         case = replace(case, priority=priority.name)
-        answers = self._respond(case)
-        return Judgement(case, known, priority, answers.incident, answers.further)
+        selected = self._respond(case)
+        return Judgement(case, known, priority, selected.handling, selected.further)
 
     def _ci(self, name: str) -> CI:
         number = self._graph.numbers.get(name)

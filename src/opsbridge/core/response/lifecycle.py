@@ -64,6 +64,8 @@ class Refused(StrEnum):
     """That time is over."""
     SAME_INCIDENT = "same_incident"
     """They belong to it already."""
+    TARGET_CLOSED = "target_closed"
+    """Nothing joins that incident any more: its situation is closed."""
 
 
 Row = Mapping[Input, IncidentStatus | Refused]

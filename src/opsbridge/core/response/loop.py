@@ -19,11 +19,12 @@ from opsbridge.core.case import Case
 from opsbridge.core.coordination.news import Asked, Denied, Done, Granted
 from opsbridge.core.decisions import Situation
 from opsbridge.core.feedback import Approve, Reject, Result, Started
+from opsbridge.core.ids import derived_id, incident_id
 from opsbridge.core.records import Notification, NotificationReason, ResponseStatus, Tried
-from opsbridge.core.response.ids import derived_id, incident_id, rfc3339
-from opsbridge.core.response.loop_state import OUTPUT, LoopState, planned, spoken
+from opsbridge.core.response.incident import NOTE
+from opsbridge.core.response.loop_state import OUTPUT, LoopState, bounded, planned, spoken
 from opsbridge.core.rulebook import ActionCall, AutoResponse
-from opsbridge.core.spans import span
+from opsbridge.core.times import rfc3339, span
 
 Aside = Asked | Done | Notification
 """What is told beside the response itself."""
@@ -115,7 +116,7 @@ def decided(state: LoopState, said: Approve | Reject, now: int) -> tuple[list[As
     if state.status != "awaiting_approval":
         return [], f"it does not wait for approval: it is {state.status}"
     if isinstance(said, Reject):
-        why = f"rejected by {said.by}" + (f": {said.note}" if said.note else "")
+        why = f"rejected by {said.by}" + (f": {said.note[:NOTE]}" if said.note else "")
         return _end(state, "refused", why, now), ""
     state.become("awaiting_permit")
     state.approved_by = said.by
@@ -231,7 +232,7 @@ def _find(state: LoopState, key: str) -> Tried | None:
 def _note(state: LoopState, tried: Tried) -> None:
     """What is known now of one thing that was tried."""
     key = tried.idempotency_key
-    state.tried = tuple(tried if each.idempotency_key == key else each for each in state.tried)
+    state.tried = bounded(tried if each.idempotency_key == key else each for each in state.tried)
 
 
 def _came(state: LoopState, tried: Tried, now: int) -> list[Aside]:

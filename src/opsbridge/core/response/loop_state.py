@@ -5,15 +5,18 @@ response under way, but for `requires`, which is asked of the rules as they are 
 TRANSITIONS; when, is in loop.py.
 """
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from opsbridge.core.case import Case, fill
 from opsbridge.core.decisions import Root
+from opsbridge.core.ids import derived_id, incident_id
 from opsbridge.core.records import Attempt, Response, ResponseStatus, Tried
-from opsbridge.core.response.ids import derived_id, incident_id, of_reopening, rfc3339
 from opsbridge.core.rulebook import ActionCall, AutoResponse, BlastRadius
+from opsbridge.core.times import rfc3339
 
 TRANSITIONS: Final[dict[ResponseStatus, tuple[ResponseStatus, ...]]] = {
     "awaiting_approval": ("awaiting_permit", "refused", "cancelled"),
@@ -33,7 +36,10 @@ TRANSITIONS: Final[dict[ResponseStatus, tuple[ResponseStatus, ...]]] = {
 FINAL: Final = tuple(status for status, following in TRANSITIONS.items() if not following)
 
 OUTPUT: Final = 2_000
-"""So many characters of what a request printed are kept: the last ones, where errors are."""
+"""So many characters of what a request printed are kept: the last ones, where errors are..."""
+
+OUTPUTS: Final = 100_000
+"""...and so many bytes of all requests together, the newest: no record outgrows what may be written."""
 
 
 class Plan(msgspec.Struct, array_like=True, frozen=True):
@@ -113,9 +119,18 @@ class LoopState(msgspec.Struct, array_like=True, gc=False):
         return self.status in FINAL
 
 
+def bounded(tried: Iterable[Tried]) -> tuple[Tried, ...]:
+    """What was tried, without the output of the oldest where there is too much of it."""
+    room, kept = OUTPUTS, list[Tried]()
+    for each in reversed(tuple(tried)):
+        room -= len(msgspec.json.encode(each.output))
+        kept.append(each if room >= 0 or not each.output else replace(each, output=""))
+    return tuple(reversed(kept))
+
+
 def response_id(situation: str, rule: str, reopened: int) -> str:
     """The id of what a rule does about a situation."""
-    return derived_id("RSP", *of_reopening(situation, rule, reopened))
+    return derived_id("RSP", situation, rule, reopened=reopened)
 
 
 def planned(rule: AutoResponse, case: Case, now: int) -> LoopState:
@@ -140,7 +155,7 @@ def planned(rule: AutoResponse, case: Case, now: int) -> LoopState:
         rollback=None if rule.rollback is None else filled(rule.rollback),
         before_incident=rule.before_incident,
         limits=rule.limits,
-        to=case.root.group or case.root.owner or rule.approval_group,
+        to=case.group or rule.approval_group,
     )
     name = response_id(situation.id, rule.rule, situation.reopened)
     return LoopState(

@@ -4,12 +4,13 @@ Bookkeeping only: saving, restoring, forgetting. What happens to an incident is 
 """
 
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
 from typing import Final
 
 import msgspec
 
+from opsbridge.core.deadlines import Deadlines
 from opsbridge.core.decisions import Moved
+from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.response.backlog import Backlog
 from opsbridge.core.response.escalation import next_step
 from opsbridge.core.response.incident import IncidentState
@@ -28,16 +29,15 @@ _SLICE: Final = "\x1f"
 class Memory:
     """The incidents of one partition, by situation."""
 
-    __slots__ = ("_awaited", "_deadlines", "_dirty", "_forget_after", "backlogs", "incidents")
+    __slots__ = ("_deadlines", "_dirty", "_policy", "backlogs", "incidents")
 
-    def __init__(self, forget_after_ms: int) -> None:
-        self._forget_after = forget_after_ms
+    def __init__(self, policy: ResponsePolicy) -> None:
+        self._policy = policy
         self.incidents: dict[str, IncidentState] = {}
         self.backlogs: dict[str, Backlog] = {}
         """Of situations of which nobody has been told."""
         self._dirty: dict[str, None] = {}
-        self._deadlines: list[tuple[int, str]] = []
-        self._awaited: dict[str, int] = {}  # when a situation is looked at; other deadlines of it have been overtaken
+        self._deadlines = Deadlines()
 
     def backlog(self, situation: str) -> Backlog:
         """What is kept back of a situation."""
@@ -47,6 +47,7 @@ class Memory:
         """The incident of this situation is not as it was: it is saved, and looked at when time alone changes it."""
         state = self.incidents[situation]
         state.at = now
+        state.shorten(self._policy.history)
         self._dirty.pop(situation, None)  # saved in the order of the last changes: an heir before what it comes from
         self._dirty[situation] = None
         self._plan(situation, state, now)
@@ -55,25 +56,16 @@ class Memory:
         step = next_step(state, now)
         time = None if step is None else step.at
         if state.ended is not None:
-            time = state.ended + self._forget_after
-        if time is None:
-            self._awaited.pop(situation, None)
-        elif self._awaited.get(situation) != time:
-            self._awaited[situation] = time
-            heappush(self._deadlines, (time, situation))
+            time = state.ended + self._policy.forget_after_ms
+        self._deadlines.set(situation, time)
 
     def due(self) -> int | None:
         """When a situation is to be looked at next, or None."""
-        deadlines, awaited = self._deadlines, self._awaited
-        while deadlines and awaited.get(deadlines[0][1]) != deadlines[0][0]:
-            heappop(deadlines)
-        return deadlines[0][0] if deadlines else None
+        return self._deadlines.due()
 
     def met(self, now: int) -> Iterator[tuple[str, IncidentState]]:
         """The situations whose time has come, but for those that are forgotten now."""
-        while (due := self.due()) is not None and due <= now:
-            _, situation = heappop(self._deadlines)
-            del self._awaited[situation]
+        for _, situation in self._deadlines.met(now):
             state = self.incidents[situation]
             if state.ended is None:
                 yield situation, state

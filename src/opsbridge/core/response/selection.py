@@ -10,25 +10,25 @@ Time is event time: the newest `told_ms` heard, or that `expire` was called with
 """
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
 from opsbridge.core.case import Case
 from opsbridge.core.coordination.news import Answer, BelongsTo, News
-from opsbridge.core.decisions import Moved, Situation, SituationUpdate
+from opsbridge.core.decisions import Moved, Regroup, Situation, SituationUpdate
 from opsbridge.core.feedback import (
-    Approve,
+    AboutIncident,
+    AboutResponse,
     CloseRecord,
     Feedback,
-    Reject,
+    Move,
+    OfIncident,
+    OfResponse,
     Result,
-    ResumeAutomation,
-    Started,
-    StopAutomation,
 )
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.ids import digest, incident_id, situation_of_incident
 from opsbridge.core.policies import ResponsePolicy
 from opsbridge.core.records import (
     ChangeRequest,
@@ -41,19 +41,15 @@ from opsbridge.core.records import (
     Unanswered,
 )
 from opsbridge.core.response.automation import Automation, Told
-from opsbridge.core.response.escalation import next_step
-from opsbridge.core.response.following import follow, noticed, stepped
-from opsbridge.core.response.hearing import Spoken, entry_of, hear, is_new
-from opsbridge.core.response.ids import incident_id, situation_of_incident
-from opsbridge.core.response.incident import IncidentState, record
+from opsbridge.core.response.besides import ended, notified, opened
+from opsbridge.core.response.escalation import come, next_step
+from opsbridge.core.response.hearing import entry_of, follow, hear, is_new
+from opsbridge.core.response.incident import IncidentState, notice_of_status, record
 from opsbridge.core.response.judging import Judge, Judgement
 from opsbridge.core.response.lifecycle import ENDED
 from opsbridge.core.response.memory import Memory
-from opsbridge.core.response.notices import wished
-from opsbridge.core.response.openings import ended, opened
 from opsbridge.core.response.tickets import Tickets
-from opsbridge.core.rulebook import EMPTY, Notify, Rulebook, Ticket
-from opsbridge.core.second_level.corrections import Regroup
+from opsbridge.core.rulebook import EMPTY, AutoResponse, Rulebook, Ticket
 from opsbridge.core.second_level.reporting import slices
 from opsbridge.core.state import Change
 
@@ -64,6 +60,9 @@ _IN_HISTORY: Final[frozenset[ResponseStatus]] = frozenset(
 )
 """What an incident's history has of its auto-responses."""
 
+_KINDS: Final = (b"i:", b"k:", b"a:", b"t:")
+"""How the keys of what is saved begin: incidents and what is kept back of them, automation, tickets."""
+
 Decision = (
     Incident | IncidentMembers | Unanswered | ChangeRequest | ServiceRequest | Response | Notification | Regroup | News
 )
@@ -72,7 +71,7 @@ Decision = (
 class ResponseSelection:
     """The incidents of one partition, and what is done about them."""
 
-    __slots__ = ("_automation", "_judge", "_memory", "_policy", "_tickets", "now")
+    __slots__ = ("_automation", "_judge", "_memory", "_tickets", "now")
 
     def __init__(
         self,
@@ -81,10 +80,9 @@ class ResponseSelection:
         policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - frozen
     ) -> None:
         self.now = 0
-        self._policy = policy
         self._judge = Judge(book, graph)
         self._automation = Automation(book.respond)
-        self._memory = Memory(policy.forget_after_ms)
+        self._memory = Memory(policy)
         self._tickets = Tickets(policy.forget_after_ms)
 
     def __len__(self) -> int:
@@ -98,19 +96,12 @@ class ResponseSelection:
         for update in updates:
             if update.told_ms > self.now:
                 decisions += self.expire(update.told_ms)
-            name = update.situation.id
-            state = self._memory.incidents.get(name)
-            digest = blake2b(_encode(update), digest_size=8).hexdigest()
-            place = (update.situation.version, update.part)
-            if state is not None and (
-                place < (state.situation_version, state.part)
-                or (place == (state.situation_version, state.part) and digest == state.digest)
-            ):
+            name, mark = update.situation.id, digest(_encode(update))
+            state = self._memory.incidents.setdefault(name, IncidentState())
+            if state.has_heard(update, mark):
                 continue
-            if state is None:
-                state = self._memory.incidents[name] = IncidentState()
             decisions += self._hear(update, state)
-            state.digest = digest
+            state.digest = mark
             self._memory.changed(name, self.now)
             if (due := self.due()) is not None and due <= self.now:  # overdue, by the priority that it has now
                 decisions += self.expire(self.now)
@@ -123,16 +114,15 @@ class ResponseSelection:
 
     def _heard(self, said: Feedback) -> list[Decision] | str:
         match said:
-            case StopAutomation() | ResumeAutomation():
-                return "it is about all automation, which coordination sees to"
+            case OfIncident():
+                return self._heard_of_incident(said)
+            case OfResponse():
+                return self._heard_of_response(said)
             case CloseRecord():
                 return self._closed(said)
-            case Approve() | Reject() | Started() | Result():
-                return self._heard_of_response(said)
-            case _:
-                return self._heard_of_incident(said)
+        return "it is about all automation, which coordination sees to"
 
-    def _heard_of_incident(self, said: Spoken) -> list[Decision] | str:
+    def _heard_of_incident(self, said: AboutIncident) -> list[Decision] | str:
         situation = situation_of_incident(said.incident)
         state = self._memory.incidents.get(situation)
         if state is None or state.priority is None:
@@ -140,30 +130,33 @@ class ResponseSelection:
         if not is_new(state, said):
             return []
         before = state.status
-        entry, regroup = hear(state, situation, said, self.now)
-        state.enter(entry, self._policy.history)
-        notices = [] if state.status == before else noticed(state, self.now)
+        target = self._memory.incidents.get(situation_of_incident(said.to)) if isinstance(said, Move) else None
+        entry, regroup = hear(state, situation, said, self.now, target)
+        state.history.append(entry)
+        notices = [] if state.status == before else notice_of_status(state, self.now)
         return [*self._again(situation, state), *notices, *([] if regroup is None else [regroup])]
 
     def _closed(self, said: CloseRecord) -> list[Decision] | str:
         told = self._tickets.closed(said, self.now)
+        if isinstance(told, str):
+            return told
         state = self._memory.incidents.get(said.situation)
-        if isinstance(told, str) or state is None or not is_new(state, said):
-            return told if isinstance(told, str) else [*told]
-        state.enter(entry_of(said, "close_record", said.record), self._policy.history)
+        if state is None or not is_new(state, said):
+            return [*told]
+        state.history.append(entry_of(said, "close_record", said.record))
         return [*told, *self._told_again(said.situation)]
 
-    def _heard_of_response(self, said: Approve | Reject | Started | Result) -> list[Decision] | str:
-        if not self._automation.knows(said.response):
-            return f"there is no response {said.response}"
+    def _heard_of_response(self, said: AboutResponse) -> list[Decision] | str:
+        if not self._automation.knows(said.response, said.situation):
+            return f"there is no response {said.response} to {said.situation}"
         state = self._memory.incidents.get(said.situation)
         if state is not None and not is_new(state, said):
             return []
-        told, refused = self._automation.heard(said, self._case(said.situation))
+        told, refused = self._automation.heard(said)
         if state is not None:
             detail = said.response + (f" {said.outcome}" if isinstance(said, Result) else "")
             what = str(type(said).__struct_config__.tag)
-            state.enter(entry_of(said, what, detail, refused), self._policy.history)
+            state.history.append(entry_of(said, what, detail, refused))
         return [*self._acted(told), *self._told_again(said.situation)]
 
     def answered(self, answer: Answer) -> list[Decision]:
@@ -214,7 +207,7 @@ class ResponseSelection:
         if step is None or step.at > self.now:
             self._memory.changed(situation, self.now)
             return []
-        told = stepped(state, step, self.now, self._policy.history)
+        told = come(state, step, self.now)
         if step.reason == "reminder":  # which is no news of the incident
             self._memory.changed(situation, self.now)
             return [*told]
@@ -225,15 +218,11 @@ class ResponseSelection:
     def _hear(self, update: SituationUpdate, state: IncidentState) -> list[Decision]:
         situation = update.situation
         begins = state.situation_version == 0
+        state.take_in(update)
         judged = self._judge(situation)
         decisions: list[Decision] = []
         if update.part == 1:
-            state.fires = False
-            decisions += self._acted(self._automation.wanted(judged.case, judged.automatic))
-        state.fires = state.fires or bool(update.moved.joined)
-        state.situation_version, state.part, state.parts = situation.version, update.part, update.parts
-        if situation.status not in ENDED:
-            state.ended = None
+            decisions += self._acted(self._automation.wanted(judged.case, judged.asked(AutoResponse)))
         over = situation.status in ENDED and not begins
         if state.version:
             if update.part == 1:
@@ -249,17 +238,17 @@ class ResponseSelection:
 
     def _concerns_people(self, state: IncidentState, judged: Judgement) -> bool:
         """Whether people are to be told of it, and now."""
-        if state.names:
+        if state.absorbed:
             return True
         situation = judged.case.situation.id
-        return judged.answer.response == "incident" and not self._automation.holding(situation)
+        return judged.handling.response == "incident" and not self._automation.holding(situation)
 
     def _keep_back(
         self, update: SituationUpdate, state: IncidentState, judged: Judgement, *, begins: bool
     ) -> list[Decision]:
         situation = update.situation
-        if judged.answer.response == "none":
-            state.rule = judged.answer.rule
+        if judged.handling.response == "none":
+            state.rule = judged.handling.rule
         backlog = self._memory.backlog(situation.id)
         backlog.keep(update.moved)
         unanswered = Unanswered(
@@ -299,10 +288,9 @@ class ResponseSelection:
             if state.version != state.telling:  # somebody said something while the parts came
                 state.version += 1
             heir = situation.merged_into
-            state.elsewhere = heir is not None and heir not in self._memory.incidents
-            notices = follow(state, situation, judged, self.now, self._policy.history)
-            attempts = self._automation.attempts(situation.id)
-            decisions += [record(state, situation, attempts), *notices]
+            state.heir_elsewhere = heir is not None and heir not in self._memory.incidents
+            notices = follow(state, situation, judged, self.now)
+            decisions += [self._record(situation.id, state), *notices]
             decisions += self._settle(situation, state, judged)
         return decisions
 
@@ -310,23 +298,22 @@ class ResponseSelection:
 
     def _settle(self, situation: Situation, state: IncidentState, judged: Judgement) -> list[Decision]:
         """All of a version has been heard: tickets, notifications, and what others have to know."""
-        if state.began != situation.reopened:
-            state.began, state.opened, state.counted, state.notified = situation.reopened, False, (), ()
+        if state.occurrence != situation.reopened:
+            state.occurrence, state.announced, state.counted, state.notified = situation.reopened, False, (), ()
         state.situation = situation
         if situation.status in ENDED:
             state.ended = self.now
+            self._tickets.over(situation.id, self.now)
             return self._ended(situation, state)
-        tickets = [each for each in judged.further if isinstance(each, Ticket)]
-        decisions: list[Decision] = [*self._tickets.wanted(judged.case, tickets, self.now)]
-        for rule in judged.further:
-            if isinstance(rule, Notify) and rule.rule not in state.notified:
-                state.notified += (rule.rule,)
-                decisions.append(wished(rule, judged.case, self.now, incident=state.version > 0))
-        return decisions + opened(situation, state, judged, self.now)
+        return [
+            *self._tickets.wanted(judged.case, judged.asked(Ticket), self.now),
+            *notified(state, judged, self.now),
+            *opened(state, judged, self.now),
+        ]
 
     def _ended(self, situation: Situation, state: IncidentState) -> list[Decision]:
         if situation.merged_into is None:
-            return [*ended(situation, state, self.now)]
+            return [*ended(state, situation, self.now)]
         decisions: list[Decision] = [*self._tickets.merged(situation.id, situation.merged_into, self.now)]
         return decisions + (self._inherited(situation, situation.merged_into, state) if state.version else [])
 
@@ -337,10 +324,10 @@ class ResponseSelection:
         if other is None:  # it may be about to be heard of; if it is not, it is forgotten
             other = self._memory.incidents[heir] = IncidentState(ended=self.now)
         had = ", ".join(part for part in (state.assignee, state.assigned_group) if part)
-        other.log(self.now, "merged", f"{name}{f' ({had})' if had else ''} into this", keep=self._policy.history)
+        other.log(self.now, "merged", f"{name}{f' ({had})' if had else ''} into this")
         decisions: list[Decision] = []
         if other.version == 0:
-            other.names = other.names or name
+            other.absorbed = other.absorbed or name
             decisions = self._release(other)
         self._memory.changed(heir, self.now)
         return decisions
@@ -356,7 +343,7 @@ class ResponseSelection:
                 state = self._memory.incidents.get(each.situation)
                 if state is not None:
                     detail = f"{each.action} of rule {each.rule}: {each.outcome or each.status}"
-                    state.log(self.now, "response", detail, keep=self._policy.history)
+                    state.log(self.now, "response", detail)
         return decisions
 
     def _told_again(self, situation: str) -> list[Decision]:
@@ -372,11 +359,13 @@ class ResponseSelection:
 
     def _again(self, situation: str, state: IncidentState) -> list[Decision]:
         """The incident in a new version."""
-        assert state.situation is not None  # noqa: S101 - whoever has been told of has been heard whole
         state.version += 1
         state.updated = self.now
+        return [self._record(situation, state)]
+
+    def _record(self, situation: str, state: IncidentState) -> Incident:
         self._memory.changed(situation, self.now)
-        return [record(state, state.situation, self._automation.attempts(situation))]
+        return record(state, self._automation.attempts(situation))
 
     def _release(self, state: IncidentState) -> list[Decision]:
         """Tell people of what has been kept back, if they are to be told now."""
@@ -403,10 +392,17 @@ class ResponseSelection:
         return [*self._automation.changes(), *self._tickets.changes(), *self._memory.changes()]
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`."""
-        saved = list(entries)
-        self._automation.restore(pair for pair in saved if pair[0].startswith(b"a:"))
-        self._tickets.restore(pair for pair in saved if pair[0].startswith(b"t:"))
+        """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`.
+
+        Raises ValueError if any of it is of another version: what it says must not be forgotten silently.
+        """
+        saved: list[tuple[bytes, bytes]] = []
+        for key, value in entries:
+            if not key.startswith(_KINDS):
+                raise ValueError("incidents, what is kept back of them, responses and tickets have other keys")
+            saved.append((key, value))
+        self._automation.restore(saved)
+        self._tickets.restore(saved)
         self._memory.restore(saved)
-        self.now = max((state.at for state in self._memory.incidents.values()), default=0)
-        self._automation.now = max(self._automation.now, self.now)
+        heard = max((state.at for state in self._memory.incidents.values()), default=0)
+        self.now = self._automation.now = max(heard, self._automation.now, self._tickets.newest())

@@ -5,27 +5,29 @@ somebody closes it (`close_record`). It is told anew when the situation's root o
 """
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
 from typing import Final, Literal
 
 import msgspec
 
 from opsbridge.core.case import Case, fill
+from opsbridge.core.deadlines import Deadlines
 from opsbridge.core.decisions import Root
 from opsbridge.core.feedback import CloseRecord
+from opsbridge.core.ids import derived_id, incident_id
 from opsbridge.core.records import ChangeRequest, ServiceRequest
-from opsbridge.core.response.ids import derived_id, incident_id, of_reopening, rfc3339
+from opsbridge.core.response.incident import failure
 from opsbridge.core.rulebook import Ticket
-from opsbridge.core.state import Change
+from opsbridge.core.state import Change, Kept
+from opsbridge.core.times import rfc3339
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
-"""So long an open ticket is remembered after its last version; what is said about it later is not known of."""
+"""So long an open ticket is remembered after its last version, once its situation is over; what is said about it later
+is not known of."""
 
 Told = ChangeRequest | ServiceRequest
 
 _PREFIXES: Final = {"change": "RFC", "request": "REQ"}
 _RECORDS: Final[dict[str, type[Told]]] = {"change": ChangeRequest, "request": ServiceRequest}
-_KEY: Final = b"t:"
 
 
 class TicketState(msgspec.Struct, array_like=True, gc=False):
@@ -46,58 +48,57 @@ class TicketState(msgspec.Struct, array_like=True, gc=False):
     status: Literal["open", "closed", "merged"] = "open"
     merged_into: str | None = None
     because: tuple[str, ...] = ()
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(TicketState).decode
+    over: int | None = None
+    """When its situation ended. Until then it is remembered, even closed: else its rule would raise it again."""
 
 
 class Tickets:
     """The tickets of one partition."""
 
-    __slots__ = ("_by_situation", "_deadlines", "_dirty", "_forget_after", "_tickets")
+    __slots__ = ("_by_situation", "_deadlines", "_forget_after", "_tickets")
 
     def __init__(self, forget_after_ms: int) -> None:
         """`forget_after_ms`: how long one is remembered that is closed or merged."""
         self._forget_after = forget_after_ms
-        self._tickets: dict[str, TicketState] = {}
+        self._tickets = Kept(b"t:", TicketState)
         self._by_situation: dict[str, dict[str, None]] = {}
-        self._dirty: dict[str, None] = {}
-        self._deadlines: list[tuple[int, str]] = []
+        self._deadlines = Deadlines()
 
     def wanted(self, case: Case, rules: Iterable[Ticket], now: int) -> list[Told]:
         """A situation has news, and these rules match it: raise what is new, tell anew what has changed."""
         situation = case.situation
-        told = [self._told(name) for name in self._by_situation.get(situation.id, ()) if self._renewed(name, case, now)]
+        names = self._names(situation.id)
+        for name in names:
+            self._over(name, None)
+        told = [self._told(name) for name in names if self._renewed(name, case, now)]
         for rule in rules:
-            name = derived_id(_PREFIXES[rule.kind], *of_reopening(situation.id, rule.rule, situation.reopened))
+            name = derived_id(_PREFIXES[rule.kind], situation.id, rule.rule, reopened=situation.reopened)
             if name in self._tickets or self._has(situation.id, rule):
                 continue
             root = situation.root
-            self._keep(
-                name,
-                TicketState(
-                    rule.kind,
-                    situation.id,
-                    rule.rule,
-                    root,
-                    fill(rule.title, case) or f"{root.class_ or 'silent failure'} on {root.ci}",
-                    case.priority,
-                    fill(rule.category, case) or case.root.category,
-                    fill(rule.group, case) or case.root.group or case.root.owner,
-                    tuple(fill(link, case) for link in rule.links),
-                    now,
-                    now,
-                    because=(f"rule {rule.rule} asks for it",),
-                ),
+            ticket = self._tickets[name] = TicketState(
+                rule.kind,
+                situation.id,
+                rule.rule,
+                root,
+                fill(rule.title, case) or failure(root),
+                case.priority,
+                fill(rule.category, case) or case.root.category,
+                fill(rule.group, case) or case.group,
+                tuple(fill(link, case) for link in rule.links),
+                now,
+                now,
+                because=(f"rule {rule.rule} asks for it",),
             )
+            self._tickets.changed(name)
+            self._list(name, ticket)
             told.append(self._told(name))
         return told
 
     def merged(self, situation: str, heir: str, now: int) -> list[Told]:
         """The situation goes up in another one, and its open tickets with it."""
         told = []
-        for name in self._by_situation.get(situation, ()):
+        for name in self._names(situation):
             ticket = self._tickets[name]
             if ticket.status == "open":
                 ticket.status = "merged"
@@ -105,6 +106,11 @@ class Tickets:
                 self._next(name, ticket, now)
                 told.append(self._told(name))
         return told
+
+    def over(self, situation: str, now: int) -> None:
+        """The situation has ended: nothing raises its tickets again."""
+        for name in self._names(situation):
+            self._over(name, now)
 
     def closed(self, said: CloseRecord, now: int) -> list[Told] | str:
         """Somebody is done with one; or why that cannot be heard."""
@@ -120,53 +126,54 @@ class Tickets:
 
     def due(self) -> int | None:
         """When `expire` has something to do next, or None."""
-        deadlines = self._deadlines
-        while deadlines and not self._meant(*deadlines[0]):
-            heappop(deadlines)
-        return deadlines[0][0] if deadlines else None
+        return self._deadlines.due()
 
-    def _meant(self, time: int, name: str) -> bool:
-        ticket = self._tickets.get(name)
-        return ticket is not None and self._forgotten_at(ticket) == time
+    def _names(self, situation: str) -> list[str]:
+        """Its tickets, in an order that a restart does not change."""
+        return sorted(self._by_situation.get(situation, ()))
+
+    def _over(self, name: str, over: int | None) -> None:
+        ticket = self._tickets[name]
+        if (ticket.over is None) != (over is None):
+            ticket.over = over
+            self._changed(name, ticket)
 
     def expire(self, now: int) -> None:
         """Forget what is over, or nobody has closed for a long time."""
-        while (due := self.due()) is not None and due <= now:
-            _, name = heappop(self._deadlines)
-            ticket = self._tickets.pop(name)
+        for _, name in self._deadlines.met(now):
+            ticket = self._tickets.drop(name)
             names = self._by_situation[ticket.situation]
             del names[name]
             if not names:
                 del self._by_situation[ticket.situation]
-            self._dirty[name] = None
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""
-        changed: list[Change] = []
-        for name in self._dirty:
-            ticket = self._tickets.get(name)
-            changed.append((_KEY + name.encode(), None if ticket is None else _encode(ticket)))
-        self._dirty.clear()
-        return changed
+        return self._tickets.changes()
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take the state back from all pairs that were saved."""
-        for key, value in sorted(entries):
-            self._keep(key.removeprefix(_KEY).decode(), _decode(value))
-        self._dirty.clear()
+        """Take the state back; for a new instance. Entries of others are passed over."""
+        self._tickets.restore(entries)
+        for name, ticket in self._tickets.items():
+            self._list(name, ticket)
 
-    def _keep(self, name: str, ticket: TicketState) -> None:
-        self._tickets[name] = ticket
+    def newest(self) -> int:
+        """When anything last changed about any of them, 0 if there is none: it is not earlier than that."""
+        return max((max(each.updated, each.over or 0) for each in self._tickets.values()), default=0)
+
+    def _list(self, name: str, ticket: TicketState) -> None:
         self._by_situation.setdefault(ticket.situation, {})[name] = None
-        self._dirty[name] = None
-        heappush(self._deadlines, (self._forgotten_at(ticket), name))
+        self._deadlines.set(name, self._forgotten_at(ticket))
+
+    def _changed(self, name: str, ticket: TicketState) -> None:
+        self._tickets.changed(name)
+        self._deadlines.set(name, self._forgotten_at(ticket))
 
     def _next(self, name: str, ticket: TicketState, now: int) -> None:
         """Another version of it."""
         ticket.version += 1
         ticket.updated = now
-        self._dirty[name] = None
-        heappush(self._deadlines, (self._forgotten_at(ticket), name))
+        self._changed(name, ticket)
 
     def _renewed(self, name: str, case: Case, now: int) -> bool:
         ticket, root = self._tickets[name], case.situation.root
@@ -184,19 +191,22 @@ class Tickets:
         """Whether the rule has an open ticket of the situation, from before it was reopened: one is enough."""
         return any(
             (each := self._tickets[name]).status == "open" and (each.rule, each.kind) == (rule.rule, rule.kind)
-            for name in self._by_situation.get(situation, ())
+            for name in self._names(situation)
         )
 
     def _same(self, heir: str, ticket: TicketState) -> str | None:
         """The heir's open ticket of the same rule, as far as it is known here."""
-        for name in self._by_situation.get(heir, ()):
+        for name in self._names(heir):
             other = self._tickets[name]
             if other.status == "open" and (other.rule, other.kind) == (ticket.rule, ticket.kind):
                 return name
         return None
 
-    def _forgotten_at(self, ticket: TicketState) -> int:
-        return ticket.updated + (KEPT_MS if ticket.status == "open" else self._forget_after)
+    def _forgotten_at(self, ticket: TicketState) -> int | None:
+        if ticket.over is None:
+            return None
+        kept = ticket.updated + (KEPT_MS if ticket.status == "open" else self._forget_after)
+        return max(kept, ticket.over + self._forget_after)
 
     def _told(self, name: str) -> Told:
         ticket = self._tickets[name]

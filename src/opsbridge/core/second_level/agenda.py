@@ -142,7 +142,7 @@ class Agenda:
             if not ended and not self.hands_on(situation) and self._recurrence.takes_over(situation):
                 renamed(situation, name)
             yield from reporter.updates(situation, now)
-            state.told_at, state.prompt = now, False
+            state.told_at, state.prompt, state.told_open = now, False, state.status == "open"
             self._memory.situation_changed(state)
             if ended:
                 self._over(situation)
@@ -198,6 +198,8 @@ class Agenda:
         if not state.version:
             return tick(state.created) + (0 if state.correction else self._report_after)
         told = tick(state.told_at)
+        if state.told_open and state.status == "resolved":  # somebody may wait to see that a repair has helped
+            return told
         if state.prompt or state.root != state.told_root or situation.severity > state.told_severity:
             return told
         return told + min(LONGEST_SILENCE_MS, REPORT_EVERY_MS * (1 + state.version // REPORT_RARER))

@@ -7,7 +7,6 @@ while a failure that explains itself stays what its domain has found. Called bet
 """
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import groupby
 from typing import Final
@@ -19,6 +18,7 @@ from opsbridge.core.context import Context
 from opsbridge.core.decisions import (
     ChangeOf,
     Moved,
+    Regroup,
     Root,
     Shadowed,
     Situation,
@@ -27,9 +27,9 @@ from opsbridge.core.decisions import (
     Transition,
 )
 from opsbridge.core.graph import CIGraph
+from opsbridge.core.ids import digest
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level import level
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.findings import KINDS, Finding, Findings, FindingState
 from opsbridge.core.second_level.level import SecondLevel, Told
 from opsbridge.core.second_level.reporting import dependents, slices
@@ -166,12 +166,12 @@ class Backbone:
         if finding is None:
             finding = self._findings.by_id[snapshot.id] = Finding(FindingState(snapshot))
         state = finding.state
-        digest = blake2b(_encode(update), digest_size=8).hexdigest()
-        if snapshot.version < state.version or state.ended is not None or digest in state.digests:
+        told = digest(_encode(update))
+        if snapshot.version < state.version or state.ended is not None or told in state.digests:
             return
         if snapshot.version > state.version:
             state.version, state.digests = snapshot.version, []
-        state.digests.append(digest)
+        state.digests.append(told)
         self._findings.changed(finding)
         for member in update.moved.left:
             self._findings.leave(finding, member)

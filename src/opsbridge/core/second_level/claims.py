@@ -125,6 +125,8 @@ class Claims:
         if self._is_evidence(alert):
             others = [each for each in self.at[node] if each is not alert]
             holder = self.claimed[node]
+            if not holder.state.scored and not holder.state.flapping:  # it may have nothing to be scored by any more
+                self.reporter.score(holder)
             if others:
                 self.at[node] = others
                 self.evidence.withdraw(node)

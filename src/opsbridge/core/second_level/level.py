@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from opsbridge.core.context import Context
-from opsbridge.core.decisions import Shadowed, SituationUpdate, Suppressed, Transition
+from opsbridge.core.decisions import Regroup, Shadowed, SituationUpdate, Suppressed, Transition
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.rulebook import EMPTY, Rulebook
 from opsbridge.core.second_level.agenda import Agenda
 from opsbridge.core.second_level.claims import Claims
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import Region
 from opsbridge.core.second_level.inhibition import STATE, Inhibitor

@@ -12,7 +12,7 @@ REPORT_AFTER_MS: Final = 5_000
 """How long a new situation is watched before anyone hears of it (compare Alertmanager's group_wait of 30 s)."""
 
 REPORT_EVERY_MS: Final = 5_000
-"""A situation is told of again at most this often, unless its root or its severity changes..."""
+"""A situation is told of again at most this often, unless its root or severity changes or nothing fires any more..."""
 
 REPORT_RARER: Final = 10
 """...and every so many versions this gets as long again, up to a minute: what flaps for hours is news once a minute."""

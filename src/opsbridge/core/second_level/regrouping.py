@@ -9,11 +9,10 @@ split off together are one situation in each.
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from opsbridge.core.decisions import Candidate
+from opsbridge.core.decisions import Candidate, Regroup
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.second_level.agenda import Agenda
 from opsbridge.core.second_level.claims import Claims
-from opsbridge.core.second_level.corrections import Regroup
 from opsbridge.core.second_level.evidence import Node
 from opsbridge.core.second_level.explanation import confidence
 from opsbridge.core.second_level.memory import Memory

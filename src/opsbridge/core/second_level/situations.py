@@ -5,7 +5,6 @@ TRANSITIONS; anything else is a programming error.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import islice
 from typing import Final
 
@@ -14,6 +13,7 @@ import msgspec
 from opsbridge.core.classes import Profiles
 from opsbridge.core.decisions import Candidate, Impact, Member, Status
 from opsbridge.core.event import SEVERITIES
+from opsbridge.core.ids import derived_id
 from opsbridge.core.second_level.evidence import NEVER, Alerting, Node
 
 TRANSITIONS: Final[dict[Status, tuple[Status, ...]]] = {
@@ -145,6 +145,8 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """The situations that were merged into it, and those that had been into these, as far as somebody was told."""
     recurred: int = 0
     """How often it has begun again after it was closed."""
+    told_open: bool = False
+    """It was open when somebody was last told of it."""
 
 
 class ClockState(msgspec.Struct, array_like=True, gc=False):
@@ -334,7 +336,7 @@ class LiveSituation:
 
 def situation_id(*seed: str | int) -> str:
     """An id derived from what a situation began with, so that reading the input again derives it again."""
-    return "S-" + blake2b("\x1f".join(map(str, seed)).encode(), digest_size=8).hexdigest()
+    return derived_id("S", *seed)
 
 
 def weighed(alerts: Sequence[AlertState], profiles: Profiles) -> Alerting:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL
-from opsbridge.core.rulebook import Answer, Derivation
+from opsbridge.core.rulebook import Derivation, Handling
 from opsbridge.documents import Fault, Finding, Spot
 from opsbridge.rules.known_errors import KnownErrorFiles
 from opsbridge.rules.language.lint_responses import never_asked, odd_automation, unknown_known_errors
@@ -57,7 +57,7 @@ def _without_effect(files: RuleFiles) -> Iterator[Fault]:
 
 def _decides_first(rule: Rule) -> bool:
     """Whether it keeps later rules of its kind from being heard, if it matches."""
-    return not isinstance(rule.says, Respond) or isinstance(rule.says.answer, Answer)
+    return not isinstance(rule.says, Respond) or isinstance(rule.says.answer, Handling)
 
 
 def _unused_tables(files: RuleFiles) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from opsbridge.core.rulebook import Answer, AutoResponse
+from opsbridge.core.rulebook import AutoResponse, Handling
 from opsbridge.documents import Fault, Nearest, shown
 from opsbridge.documents.text import Loc
 from opsbridge.rules.language.said import mapping, said_of, warning
@@ -39,7 +39,7 @@ def never_asked(files: RuleFiles) -> Iterator[Fault]:
                 elif _catches_all(rule):
                     prioritised = rule
             case Respond(answer=answer, last=last):
-                decides = isinstance(answer, Answer)
+                decides = isinstance(answer, Handling)
                 before = ended or (decided if decides else None)
                 if before is not None:
                     yield _behind(files, rule, before)

@@ -12,13 +12,13 @@ from opsbridge.core.case import Case
 from opsbridge.core.records import KnownError
 from opsbridge.core.response.priority import DEFAULT, Scale
 from opsbridge.core.rulebook import (
-    Answer,
-    Answers,
     Further,
+    Handling,
     KnownErrors,
     Prioritise,
     Priority,
     Respond,
+    Selection,
     incident_always,
     none_known,
 )
@@ -84,7 +84,7 @@ class Questions:
                 yield number
 
 
-def answering(rules: Iterable[tuple[Match, Answer | Further, bool]]) -> Respond:
+def answering(rules: Iterable[tuple[Match, Handling | Further, bool]]) -> Respond:
     """What the rules answer that match: the first one that says whether it is an incident, and all others in order.
 
     A rule comes with what it says, and whether it is the last to be asked if it matches.
@@ -95,18 +95,18 @@ def answering(rules: Iterable[tuple[Match, Answer | Further, bool]]) -> Respond:
     questions = Questions(match for match, _, _ in asked)
     says = [(says, last) for _, says, last in asked]
 
-    def respond(case: Case) -> Answers:
-        incident: Answer | None = None
+    def respond(case: Case) -> Selection:
+        incident: Handling | None = None
         further: list[Further] = []
         for number in questions.matching(case):
             said, last = says[number]
-            if not isinstance(said, Answer):
+            if not isinstance(said, Handling):
                 further.append(said)
             elif incident is None:
                 incident = said
             if last:
                 break
-        return Answers(incident or Answer(), tuple(further))
+        return Selection(incident or Handling(), tuple(further))
 
     return respond
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from opsbridge.core.rulebook import Answer, Notify, ProblemWatch, Ticket
+from opsbridge.core.rulebook import Handling, Notify, ProblemWatch, Ticket
 from opsbridge.rules.language.fields import Addressee, Duration, InCommon, Links, Matching, Template, whole
 from opsbridge.rules.language.kinds.shape import Built, Draft, RuleModel
 from opsbridge.rules.language.scopes import OF_SITUATIONS, Scope
@@ -54,7 +54,7 @@ class IncidentRule(RespondingRule):
             for name in ("category", "group", "runbook", "links"):
                 if name in self.model_fields_set:
                     draft.complain((name,), "is for incidents, and `response: none` makes none", key=True)
-        answer = Answer(self.id, self.response, self.category, self.group or "", self.runbook, tuple(self.links))
+        answer = Handling(self.id, self.response, self.category, self.group or "", self.runbook, tuple(self.links))
         return Built(Respond(draft.match("match"), answer, self.last))
 
 
