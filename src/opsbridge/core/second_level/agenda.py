@@ -90,12 +90,14 @@ class Agenda:
     def met(self) -> Iterator[LiveSituation]:
         """The situations whose time has come, as far as they are not over yet."""
         while self._deadlines and self._deadlines[0][0] <= self._memory.clock.now:
-            situation = self._memory.situations.get(heappop(self._deadlines)[1])
+            deadline, name = heappop(self._deadlines)
+            situation = self._memory.situations.get(name)
             if situation is None:
                 continue
             if situation.state.status in ("open", "resolved"):
-                situation.awaited = NEVER
-                yield situation
+                if deadline == situation.awaited:  # others are left over: a restart does not know of them
+                    situation.awaited = NEVER
+                    yield situation
             elif self._is_kept(situation) and self._recurrence.until(situation) <= self._memory.clock.now:
                 self._recurrence.forget(situation)
 
