@@ -397,7 +397,7 @@ class FirstLevel:
         for fingerprint, alert in self._alerts.items():
             if alert.cleared >= alert.fired:
                 self._await(fingerprint, alert)
-            self._withholding.resume(fingerprint, alert, self.now)
+            self._withholding.restored(fingerprint, alert, self.now)
         self._next = self._soonest()
 
 

@@ -135,6 +135,20 @@ class Withholding:
                 heard.news.append(self._suppressed("withheld", fingerprint, alert, gated, gated.events))
         return asked
 
+    def restored(self, fingerprint: str, alert: Alert, now: int) -> None:
+        """After a restart or reload: go on with an alert that is withheld.
+
+        Where change records have a say, that is at the next step, as it would have been (`learned`).
+        """
+        gated = alert.gated
+        if gated is not None and gated.rule and self._gates.follows_changes(gated) and self._knows_changes():
+            self._plan(fingerprint, gated)
+        else:
+            self.resume(fingerprint, alert, now)
+
+    def _knows_changes(self) -> bool:
+        return self._context is not None and self._context.version > 0
+
     def resume(self, fingerprint: str, alert: Alert, now: int) -> None:
         """After a restart or reload, or news of changes: go on with an alert that is withheld."""
         gated = alert.gated

@@ -90,14 +90,12 @@ class Agenda:
     def met(self) -> Iterator[LiveSituation]:
         """The situations whose time has come, as far as they are not over yet."""
         while self._deadlines and self._deadlines[0][0] <= self._memory.clock.now:
-            deadline, name = heappop(self._deadlines)
-            situation = self._memory.situations.get(name)
+            situation = self._memory.situations.get(heappop(self._deadlines)[1])
             if situation is None:
                 continue
             if situation.state.status in ("open", "resolved"):
-                if deadline == situation.awaited:  # others are left over: a restart does not know of them
-                    situation.awaited = NEVER
-                    yield situation
+                situation.awaited = NEVER
+                yield situation
             elif self._is_kept(situation) and self._recurrence.until(situation) <= self._memory.clock.now:
                 self._recurrence.forget(situation)
 
@@ -108,7 +106,9 @@ class Agenda:
         self._look_at(situation, min(told, self._ends(state)))
 
     def _look_at(self, situation: LiveSituation, time: int) -> None:
-        deadline = max(time, tick(self._memory.clock.now) + TICK_MS)
+        now = self._memory.clock.now
+        # What is long over is closed in this very tick, whether or not an older deadline happens to be left.
+        deadline = next_tick(now) if self.closes(situation.state) <= now else max(time, tick(now) + TICK_MS)
         if deadline < situation.awaited:
             situation.awaited = deadline
             heappush(self._deadlines, (deadline, situation.state.id))
