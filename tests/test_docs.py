@@ -80,10 +80,6 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
         [str(kind.__struct_config__.tag) for kind in feedback.Feedback.__args__],
     ),
     "reasons why feedback changes nothing": (names("docs/topics.md", "Feedback", 1), [str(why) for why in Refused]),
-    "fields of what people put together": (
-        names("docs/topics.md", "Alerts", 1),
-        [field.encode_name for field in msgspec.structs.fields(decisions.Regroup)],
-    ),
     "fields of a change record": (
         names("docs/topics.md", "Context"),
         ["kind", *(field.encode_name for field in msgspec.structs.fields(context.ChangeRecord))],

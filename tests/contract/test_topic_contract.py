@@ -29,7 +29,6 @@ PAIRS: Final[list[tuple[type[BaseModel], type[msgspec.Struct]]]] = [
     (records.Entry, core.HistoryEntry),
     *((getattr(shapes, name), getattr(decisions, name)) for name in ("Root", "Candidate", "Member", "Moved")),
     (streams.Alert, decisions.Transition),
-    (streams.Regroup, decisions.Regroup),
     (streams.Situation, decisions.Situation),
     (streams.SituationUpdate, decisions.SituationUpdate),
     (streams.Impact, decisions.Impact),
@@ -106,16 +105,8 @@ def test_the_checked_in_asyncapi_document_is_the_models_and_its_references_lead_
 
 
 def test_every_topic_is_in_the_contract_or_internal_or_carries_the_bytes_of_others() -> None:
-    internal = {entity.name for entity in CATALOGUE if entity.state} | {"detected", "shared", "coordination", "answers"}
+    internal = {entity.name for entity in CATALOGUE if entity.state or entity.internal}
     assert {entity.name for entity in CATALOGUE} - internal - {"routed", "dead-letters"} == set(MESSAGES)
-
-
-def test_a_record_of_alerts_is_a_pack_or_what_people_put_together() -> None:
-    told = msgspec.json.encode(decisions.Regroup("f1", ("web-1\u001fHostDown",), "S-0123456789abcdef"))
-    jsonschema.validate(orjson.loads(told), json_schema("alerts"))
-    jsonschema.validate([], json_schema("alerts"))
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"id": "f1"}, json_schema("alerts"))
 
 
 def test_names_of_topics_are_those_of_the_installation() -> None:

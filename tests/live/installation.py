@@ -31,11 +31,12 @@ from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.settings import Settings
 from opsbridge.stream.estate import load_estate
 from opsbridge.stream.outbox import BatchWriter, Outbox
+from opsbridge.stream.stages import STEPS
 from opsbridge.stream.topics import ensure_topics, topic_name
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
-STAGE_INPUTS = ("events", "detected", "alerts", "shared", "situations", "feedback", "answers", "coordination")
+STAGE_INPUTS = ("events", *(entity for _, entities, _ in STEPS for entity in entities))
 FAST = {"session_timeout": 3.0, "heartbeat_interval": 0.5, "request_timeout": 10.0, "delivery_timeout": 30.0}
 
 Record = ConsumerRecord[bytes | None, bytes | None]

@@ -20,7 +20,7 @@ from opsbridge.contract.records import (
     Response,
     ServiceRequest,
 )
-from opsbridge.contract.streams import Alert, Discrepancy, Regroup, Shadow, SituationUpdate, Suppressed
+from opsbridge.contract.streams import Alert, Discrepancy, Shadow, SituationUpdate, Suppressed
 from opsbridge.settings import TopicSettings
 from opsbridge.stream.topics import ENTITIES, topic_name
 
@@ -33,7 +33,7 @@ CONTRACT_VERSION: Final = "1.0.0"
 """The middle number counts additions; what breaks readers or writers is another version of the topics."""
 
 
-class Alerts(RootModel[list[Alert] | Regroup]):
+class Alerts(RootModel[list[Alert]]):
     """Changes of alerts, packed: one record for many, keyed by correlation domain; or a regrouping, without key."""
 
 

@@ -141,7 +141,7 @@ class Incident(Shape):
 class IncidentMembers(Shape):
     """What joined or left an incident with one version, a slice of it; the key is the incident's id.
 
-    An alert is in one incident at a time: joining another means that it has left this one.
+    An alert is in one incident at a time; that it has left this one is told here too, in this incident's own order.
     """
 
     incident: IncidentId

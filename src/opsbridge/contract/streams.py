@@ -47,19 +47,6 @@ class Alert(Shape):
     """For OpsBridge itself."""
 
 
-class Regroup(Shape):
-    """People have put alerts together, or apart; among the alerts for OpsBridge itself, in every partition."""
-
-    id: str
-    """Of the feedback that says so."""
-    alerts: tuple[str, ...]
-    """Fingerprints; with none, all the alerts that came from `situation`."""
-    situation: str
-    """The one that they leave, or that had been merged."""
-    into: str = ""
-    """The situation that they belong to; empty: one of their own."""
-
-
 class RecentChange(Shape):
     """A change record that may have to do with a situation."""
 

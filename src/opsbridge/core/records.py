@@ -114,7 +114,7 @@ class Incident(msgspec.Struct, frozen=True):
 class IncidentMembers(msgspec.Struct, frozen=True):
     """What joined or left an incident with one version, a slice of it: the record of the `incident-members` topic.
 
-    An alert is in one incident at a time: joining another means that it has left this one.
+    An alert is in one incident at a time; that it has left this one is told here too, in this incident's own order.
     """
 
     incident: str

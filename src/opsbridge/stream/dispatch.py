@@ -60,9 +60,6 @@ log = logging.getLogger(__name__)
 UNTIL: Final = "until"
 """Header of a pack of events: the latest event time in it or before it, in milliseconds."""
 
-CORRECTION: Final = "correction"
-"""Header of a record of `alerts` or `shared` that is no news of alerts but an operator's word about them."""
-
 Told = SituationUpdate | Suppressed | Shadowed
 """What second level and backbone tell."""
 
@@ -210,10 +207,8 @@ class Dispatch:
 
     def _correct(self, correction: Regroup) -> None:
         """An operator's word about alerts goes to every place that may know them."""
-        for entity in ("alerts", "shared"):
-            topic = topic_name(self._topics, entity)
-            headers = [(CORRECTION, correction.id.encode())]
-            self.outbox.add(topic, None, _encode(correction), partition=EVERY, headers=headers)
+        for entity in ("corrections", "backbone-corrections"):
+            self.outbox.add(topic_name(self._topics, entity), None, _encode(correction), partition=EVERY)
 
     def _not_answered(self, unanswered: Unanswered) -> None:
         if unanswered.begins:

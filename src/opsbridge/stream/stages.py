@@ -38,7 +38,6 @@ from opsbridge.stream.steps import (
     backbone,
     coordination,
     first_level,
-    is_correction,
     response,
     second_level,
 )
@@ -57,8 +56,8 @@ what it covers need not be recognised record by record, even where the alert has
 
 STEPS: Final[tuple[tuple[str, tuple[str, ...], MakeStep], ...]] = (
     ("first-level", ("detected",), first_level),
-    ("second-level", ("alerts",), second_level),
-    ("backbone", ("shared",), backbone),
+    ("second-level", ("alerts", "corrections"), second_level),
+    ("backbone", ("shared", "backbone-corrections"), backbone),
     ("response", ("situations", "answers", "feedback"), response),
     ("coordination", ("coordination",), coordination),
 )
@@ -68,7 +67,7 @@ A lane that begins reads its topics up to where they end one after the other, in
 have come long ago that refers to what has been told and not been saved.
 """
 
-UNTIMED: Final = frozenset({"answers", "feedback"})
+UNTIMED: Final = frozenset({"answers", "feedback", "corrections", "backbone-corrections"})
 """Records of these do not say how late it is."""
 
 _decode_offsets = msgspec.json.Decoder(int | dict[str, int]).decode
@@ -237,7 +236,7 @@ class Stages:
                 for until, records in stretches(work.records, time_of):
                     await convoy.reach(lane.partition, until)
                     fresh = [record for record in records if record.offset > applied[entity]]
-                    if clock.event_time and any(entity in UNTIMED or is_correction(each) for each in fresh):
+                    if clock.event_time and fresh and entity in UNTIMED:
                         step.expire(clock.now())
                     step.hear[entity](fresh)
                     applied[entity] = records[-1].offset

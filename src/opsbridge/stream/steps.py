@@ -4,9 +4,8 @@
 hear records and time pass. Between records and the core there is nothing but decoding.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final, TypeVar
 
 import msgspec
@@ -22,7 +21,7 @@ from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
 from opsbridge.core.second_level.level import SecondLevel
 from opsbridge.stream.batches import Record, Records
-from opsbridge.stream.dispatch import CORRECTION, Dispatch, Told, partition_of
+from opsbridge.stream.dispatch import Dispatch, Told, partition_of
 from opsbridge.stream.errors import StageError
 from opsbridge.stream.estate import Estate
 from opsbridge.stream.feedback import listening
@@ -105,8 +104,12 @@ def second_level(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
         reopen_within_ms=estate.policies.reopen_within_ms,
         context=estate.context,
     )
-    hear = _in_turn(decode_transitions, stage.advance, stage.regroup, tell)
-    return Step(stage, {"alerts": hear}, lambda now: tell(stage.expire(now)))
+
+    def hear(records: Records) -> None:
+        tell(stage.advance(_in_order([each for record in records for each in _read(decode_transitions, record)])))
+
+    heard = {"alerts": hear, "corrections": _corrected(stage.regroup, tell)}
+    return Step(stage, heard, lambda now: tell(stage.expire(now)))
 
 
 def backbone(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
@@ -118,8 +121,13 @@ def backbone(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
         reopen_within_ms=estate.policies.reopen_within_ms,
         context=estate.context,
     )
-    hear = _in_turn(decode_news, stage.advance, stage.regroup, dispatch.situations)
-    return Step(stage, {"shared": hear}, lambda now: dispatch.situations(stage.expire(now)))
+
+    def hear(records: Records) -> None:
+        news = _in_order([each for record in records for each in _read(decode_news, record)])
+        dispatch.situations(stage.advance(news))
+
+    heard = {"shared": hear, "backbone-corrections": _corrected(stage.regroup, dispatch.situations)}
+    return Step(stage, heard, lambda now: dispatch.situations(stage.expire(now)))
 
 
 def response(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
@@ -148,11 +156,6 @@ def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
     return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)))
 
 
-def is_correction(record: Record) -> bool:
-    """Whether it is an operator's word about alerts, among news of them."""
-    return any(name == CORRECTION for name, _ in record.headers)
-
-
 _T = TypeVar("_T")
 
 
@@ -170,21 +173,14 @@ def _read(decode: Callable[[bytes], _T], record: Record) -> _T:
 _News = TypeVar("_News", bound=News)
 
 
-def _in_turn(
-    decode: Callable[[bytes], Sequence[_News]],
-    advance: Callable[[Iterable[_News]], Iterable[Told]],
-    regroup: Callable[[Regroup], Iterable[Told]],
-    tell: Callable[[Iterable[Told]], None],
+def _corrected(
+    regroup: Callable[[Regroup], Iterable[Told]], tell: Callable[[Iterable[Told]], None]
 ) -> Callable[[Records], None]:
-    """Hear news of alerts, and corrections where they come between them."""
+    """Hear what people say about which alerts belong together."""
 
     def hear(records: Records) -> None:
-        for corrects, run in groupby(records, key=is_correction):
-            if corrects:
-                for record in run:
-                    tell(regroup(_read(decode_correction, record)))
-            else:
-                tell(advance(_in_order([each for record in run for each in _read(decode, record)])))
+        for record in records:
+            tell(regroup(_read(decode_correction, record)))
 
     return hear
 

@@ -39,6 +39,8 @@ class Entity:
     """Made and configured by others as a rule: only its existence is checked."""
     state: bool = False
     """The changelog of a state table: losing a record of it is losing state."""
+    internal: bool = False
+    """Between stages: it is no part of the contract, and may change with any version. So is state."""
 
 
 # Snapshots: whoever follows sees every version for an hour, and the last one for a month after the last change.
@@ -49,17 +51,19 @@ _STATE = {"min.cleanable.dirty.ratio": "0.2", "segment.bytes": str(64 << 20), "s
 CATALOGUE: tuple[Entity, ...] = (
     Entity("events", "any", "delete", foreign=True),
     Entity("context", "kind and id", "compact", foreign=True),
-    Entity("detected", "CI", "delete", together="CI"),
+    Entity("detected", "CI", "delete", together="CI", internal=True),
     Entity("first-level-state", "fingerprint", "compact", together="CI", configs=_STATE, state=True),
     Entity("alerts", "correlation domain", "delete", together="domain"),
     Entity("second-level-state", "situation or alert", "compact", together="domain", configs=_STATE, state=True),
-    Entity("shared", "backbone domain", "delete", together="backbone"),
+    Entity("corrections", "none, in every partition", "delete", together="domain", internal=True),
+    Entity("shared", "backbone domain", "delete", together="backbone", internal=True),
+    Entity("backbone-corrections", "none, in every partition", "delete", together="backbone", internal=True),
     Entity("backbone-state", "finding, situation or alert", "compact", together="backbone", configs=_STATE, state=True),
     Entity("situations", "situation id", "compact,delete", together="situation", configs=_SNAPSHOTS),
     Entity("feedback", "situation id", "delete", together="situation"),
-    Entity("answers", "situation id", "delete", together="situation"),
+    Entity("answers", "situation id", "delete", together="situation", internal=True),
     Entity("response-state", "record id", "compact", together="situation", configs=_STATE, state=True),
-    Entity("coordination", "the same for all", "delete", together="coordination"),
+    Entity("coordination", "the same for all", "delete", together="coordination", internal=True),
     Entity("coordination-state", "record id", "compact", together="coordination", configs=_STATE, state=True),
     Entity("incidents", "incident id", "compact,delete", configs=_SNAPSHOTS),
     Entity("incident-members", "incident id", "delete"),
