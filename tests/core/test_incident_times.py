@@ -114,6 +114,18 @@ def test_it_escalates_along_the_line_that_the_priority_names() -> None:
     ]
 
 
+def test_without_a_group_the_first_of_the_line_is_told() -> None:
+    scale = Scale(targets={**TARGETS, "P1": Targets(50 * MINUTE, HOUR, escalate_to=("lead", "boss"))})
+    desk = urgent(Rulebook(prioritise=scale), graph=CIGraph([], []))
+    desk.until(HOUR)
+    assert desk.timetable() == [
+        "0m00s opened lead",
+        "48m00s target_nears lead",
+        "50m00s unacknowledged lead 1",
+        "60m00s target_missed lead",
+    ]
+
+
 def test_where_there_is_nobody_to_tell_nothing_comes_though_the_targets_stand() -> None:
     desk = urgent(graph=CIGraph([], []))
     desk.until(2 * HOUR)

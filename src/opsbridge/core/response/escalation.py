@@ -41,10 +41,10 @@ def next_step(state: IncidentState, now: int) -> Step | None:
     priority = state.priority
     if priority is None or priority.acknowledge_ms is priority.resolve_ms is priority.remind_ms is None:
         return None
-    if not (state.to or priority.escalate_to):
+    if not state.to:
         return None
     steps: list[Step] = []
-    if priority.resolve_ms is not None and not state.missed and state.to:
+    if priority.resolve_ms is not None and not state.missed:
         steps.append(Step(state.since + priority.resolve_ms, "target_missed", state.to))
         if not state.warned:
             steps.append(Step(state.since + round(priority.resolve_ms * priority.warn_at), "target_nears", state.to))
@@ -53,7 +53,7 @@ def next_step(state: IncidentState, now: int) -> Step | None:
         line = priority.escalate_to
         to = line[min(state.level, len(line) - 1)] if line else state.to
         steps.append(Step(last + priority.acknowledge_ms, "unacknowledged", to))
-    if priority.remind_ms is not None and state.to:
+    if priority.remind_ms is not None:
         steps.append(Step(state.reminded + priority.remind_ms, "reminder", state.assignee or state.to))
     return min(steps, key=lambda step: max(step.at, now), default=None)
 

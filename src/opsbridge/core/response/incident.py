@@ -131,8 +131,12 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def to(self) -> str:
-        """Who is to be told of it: the assignment group, or if there is none, who has it; empty: nobody."""
-        return self.assigned_group or self.group or self.assignee
+        """Who is to be told of it; empty: nobody.
+
+        The assignment group; without one whoever has it, or else whom it is escalated to first.
+        """
+        first = self.priority.escalate_to[:1] if self.priority is not None else ()
+        return self.assigned_group or self.group or self.assignee or "".join(first)
 
     def log(self, time: int, what: str, detail: str = "") -> None:
         """A line of history about what nobody has said."""
