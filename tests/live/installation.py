@@ -159,6 +159,7 @@ class Installation:
         self.workers: list[Worker] = []
         self._writer = BatchWriter(self.settings.kafka)
         self._consumer: Any  # aiokafka's clients have no types
+        self._ends: Any
         self._admin: Any
         self._clients: AsyncExitStack
 
@@ -177,6 +178,9 @@ class Installation:
             self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
             stack.push_async_callback(self._consumer.stop)
             await self._consumer.start()
+            self._ends = AIOKafkaConsumer(bootstrap_servers=servers)  # reads nothing: fetches would make it wait
+            stack.push_async_callback(self._ends.stop)
+            await self._ends.start()
             followed = [self.topic(entity) for entity in (*FOLLOWED, "dead-letters")]
             self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
             stack.push_async_callback(self._end_workers)
@@ -263,16 +267,10 @@ class Installation:
                 assert worker is None or worker.runs, worker.errors
                 await self.follow()
 
-    async def done(self, entity: str) -> int:
-        """How many records of a stage's input have been committed as done."""
-        offsets = await self._admin.list_consumer_group_offsets(self.settings.kafka.group_id)
-        topic = self.topic(entity)
-        return sum(max(0, found.offset) for tp, found in offsets.items() if tp.topic == topic)
-
     async def written(self, entity: str) -> int:
         """How many records a topic has."""
         tps = [TopicPartition(self.topic(entity), partition) for partition in range(4)]
-        return sum((await self._consumer.end_offsets(tps)).values())
+        return sum((await self._ends.end_offsets(tps)).values())
 
     async def written_above(self, entity: str, before: int) -> None:
         """Wait until the topic has more records than `before`."""
@@ -282,7 +280,10 @@ class Installation:
 
     async def idle(self) -> bool:
         """Whether every stage has done all there is."""
-        return all([await self.done(entity) == await self.written(entity) for entity in STAGE_INPUTS])
+        offsets = await self._admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+        tps = [TopicPartition(self.topic(entity), partition) for entity in STAGE_INPUTS for partition in range(4)]
+        done = {tp: max(0, offsets[tp].offset) if tp in offsets else 0 for tp in tps}
+        return bool(done == await self._ends.end_offsets(tps))
 
     async def all_done(self) -> None:
         """Wait until something was sent and every stage has done all there is."""

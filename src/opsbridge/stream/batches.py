@@ -146,12 +146,11 @@ class BatchConsumer(driver.Consumer):
         """What is committed, the begins and the ends, asked while nothing is read. Runs in the consumer's thread."""
         consumer: Any = self._thread._ensure_consumer()  # aiokafka's consumer has no types
         committed: dict[TP, int | None] = {tp: await consumer.committed(TopicPartition(*tp)) for tp in partitions}
+        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         for tp, offset in committed.items():
-            if offset is None:
-                await consumer.seek_to_beginning(TopicPartition(*tp))
-            else:
-                consumer.seek(TopicPartition(*tp), offset)
-        return committed, await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+            # Not `seek_to_beginning`, which waits for its turn at every partition: seconds for all of a worker's.
+            consumer.seek(TopicPartition(*tp), begins[tp] if offset is None else offset)
+        return committed, begins, ends
 
     async def perform_seek(self) -> None:
         """Nothing: Faust seeks at any time, leaves partitions without commit where they are, and clears queues after.
