@@ -38,8 +38,7 @@ check: $(READY) ## what CI asks first: ruff, mypy strict, the tests
 
 kafka-test: $(READY) ## the suites that need Kafka, on a real Apache Kafka (JDK 17 and Maven; fetched into .cache)
 	@echo "==> running the Kafka suites on Apache Kafka"
-	@KAFKA_TESTS=require $(BIN)/python -m pytest -q -n 2 -m kafka --ignore tests/live --ignore tests/stream
-	@KAFKA_TESTS=require $(BIN)/python -m pytest -q -m kafka tests/live tests/stream
+	@KAFKA_TESTS=require $(BIN)/python -m pytest -q -m kafka
 
 bench: $(READY) ## the benchmarks, as ratios of what the same run measures
 	@$(BIN)/python -m benchmarks
