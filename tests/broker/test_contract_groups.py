@@ -146,18 +146,19 @@ def ask_to_join(
     protocol: str = "mine",
     protocol_type: str = "test",
 ) -> JoinGroupResponse:
-    return raw.ask(
-        JoinGroupRequest(
-            group_id=GroupId(group),
-            session_timeout=milliseconds(session_ms),
-            rebalance_timeout=milliseconds(60_000),
-            member_id=member_id,
-            group_instance_id=instance,
-            protocol_type=protocol_type,
-            protocols=(JoinGroupRequestProtocol(name=protocol, metadata=subscription),),
-        ),
-        JoinGroupResponse,
+    request = JoinGroupRequest(
+        group_id=GroupId(group),
+        session_timeout=milliseconds(session_ms),
+        rebalance_timeout=milliseconds(60_000),
+        member_id=member_id,
+        group_instance_id=instance,
+        protocol_type=protocol_type,
+        protocols=(JoinGroupRequestProtocol(name=protocol, metadata=subscription),),
     )
+    answer = raw.ask(request, JoinGroupResponse)
+    while answer.error_code is ErrorCode.coordinator_load_in_progress:  # the broker has only just started
+        answer = raw.ask(request, JoinGroupResponse)
+    return answer
 
 
 def join(raw: RawClient, group: str, *, session_ms: int = 10_000) -> JoinGroupResponse:
