@@ -21,8 +21,8 @@ from opsbridge.core.records import (
     Response,
     ServiceRequest,
 )
+from opsbridge.core.written import WRITTEN
 from opsbridge.review.recorded import ERRORS, Recorded
-from opsbridge.review.written import WRITTEN
 
 ACTING: Final = ("awaiting_approval", "awaiting_permit", "requested", "running")
 """In these states a response's `action` is the one that it was selected for, and no probe or rollback."""

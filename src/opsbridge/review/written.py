@@ -7,40 +7,15 @@ stage gives another) has no record.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from operator import attrgetter
-from typing import Any, Final
 
 import msgspec
 
-from opsbridge.core.decisions import Discrepancy, Shadowed, SituationUpdate, Suppressed, Transition, Withheld
+from opsbridge.core.decisions import Transition, Withheld
 from opsbridge.core.graph import CIGraph
-from opsbridge.core.records import (
-    ChangeRequest,
-    Incident,
-    IncidentMembers,
-    Notification,
-    Problem,
-    Response,
-    ServiceRequest,
-)
 from opsbridge.core.second_level.backbone import home
 from opsbridge.core.sharing import domain_of
+from opsbridge.core.written import WRITTEN
 from opsbridge.review.recorded import ERRORS, Recorded
-
-WRITTEN: Final[dict[type, tuple[str, "attrgetter[Any]"]]] = {  # of text, which its type does not say
-    Incident: ("incidents", attrgetter("id")),
-    IncidentMembers: ("incident-members", attrgetter("incident")),
-    Problem: ("problems", attrgetter("id")),
-    ChangeRequest: ("changes", attrgetter("id")),
-    ServiceRequest: ("requests", attrgetter("id")),
-    Response: ("responses", attrgetter("id")),
-    Notification: ("notifications", attrgetter("id")),
-    SituationUpdate: ("situations", attrgetter("situation.id")),
-    Suppressed: ("suppressed", attrgetter("fingerprint")),
-    Shadowed: ("shadow", attrgetter("rule")),
-    Discrepancy: ("discrepancies", attrgetter("reference")),
-}
-"""What is written where, and by which key; changes of alerts besides, which are packed."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -16,7 +16,6 @@ import msgspec
 from opsbridge.core.coordination.news import Answer, Denied, News
 from opsbridge.core.decisions import (
     Derived,
-    Discrepancy,
     Expired,
     Outcome,
     Regroup,
@@ -36,7 +35,6 @@ from opsbridge.core.ids import derived_id
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
-    IncidentMembers,
     Notification,
     Problem,
     Response,
@@ -46,6 +44,7 @@ from opsbridge.core.records import (
 from opsbridge.core.second_level.backbone import home
 from opsbridge.core.sharing import domain_of
 from opsbridge.core.times import rfc3339
+from opsbridge.core.written import WRITTEN
 from opsbridge.settings import TopicSettings
 from opsbridge.stream.batches import Record
 from opsbridge.stream.dead_letters import Unheard, bury, original_headers
@@ -67,14 +66,7 @@ _ALL: Final = "all"
 """The key of what coordination hears: there is one place for it."""
 
 _PLACES: Final[Mapping[type[msgspec.Struct], tuple[str, Callable[[msgspec.Struct], str]]]] = {
-    Incident: ("incidents", attrgetter("id")),
-    IncidentMembers: ("incident-members", attrgetter("incident")),
-    Problem: ("problems", attrgetter("id")),
-    ChangeRequest: ("changes", attrgetter("id")),
-    ServiceRequest: ("requests", attrgetter("id")),
-    Response: ("responses", attrgetter("id")),
-    Notification: ("notifications", attrgetter("id")),
-    Discrepancy: ("discrepancies", attrgetter("reference")),
+    **WRITTEN,
     **dict.fromkeys(get_args(News), ("coordination", lambda _: _ALL)),
     **dict.fromkeys(get_args(Answer), ("answers", attrgetter("situation"))),
 }
