@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench quality kafka-test up down clean
+.PHONY: help demo test check bench quality kafka-test recipes-test up down clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -39,6 +39,10 @@ check: $(READY) ## what CI asks first: ruff, mypy strict, the tests
 kafka-test: $(READY) ## the suites that need Kafka, on a real Apache Kafka (JDK 17 and Maven; fetched into .cache)
 	@echo "==> running the Kafka suites on Apache Kafka"
 	@KAFKA_TESTS=require $(BIN)/python -m pytest -q -m kafka
+
+recipes-test: $(READY) ## the recipes of docs/sources with the real tools; they must be installed (.ci/run names Debian's packages)
+	@echo "==> running the recipes with the real tools, on the embedded broker"
+	@TOOLS_TESTS=require $(BIN)/python -m pytest -q -m "tools and not kafka"
 
 bench: $(READY) ## the benchmarks, as ratios of what the same run measures
 	@$(BIN)/python -m benchmarks

@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `make bench`, or `python -m benchmarks [--write] [options]`.
 
-The core and the rules are measured first, then the stream beside a real Apache Kafka; without JDK and Maven the report
-says why not. `--write` keeps the report as benchmarks/RESULTS.md.
+The core, the rules and the sources are measured first, then the stream beside a real Apache Kafka and the gateway
+beside Alertmanager; what is missing for it, the report says. `--write` keeps the report as benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import core, rules, stream
+from benchmarks import core, gateway, rules, sources, stream
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
@@ -27,12 +27,15 @@ async def report(asked: argparse.Namespace) -> AsyncIterator[str]:
     for line in HEAD.splitlines():
         yield line
     yield ""
-    for line in (*core.report(asked), "", *rules.report(asked)):
+    for line in (*core.report(asked), "", *rules.report(asked), "", *sources.report(asked)):
         yield line
     yield ""
     if asked.only_core:
         return
     async for line in stream.lines(asked):
+        yield line
+    yield ""
+    for line in gateway.lines(asked):
         yield line
 
 
@@ -52,6 +55,7 @@ def main() -> None:
     parser.add_argument("--only-core", action="store_true", help="leave Kafka out")
     core.arguments(parser)
     stream.arguments(parser)
+    gateway.arguments(parser)
     asyncio.run(_run(parser.parse_args()))
 
 

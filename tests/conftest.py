@@ -1,7 +1,8 @@
 """Brokers for tests: every test that takes `kafka` or `own_kafka` runs on the embedded broker and on Apache Kafka.
 
 `KAFKA_TESTS=require` runs both and fails where Apache Kafka cannot be had (`make kafka-test`, CI); without it the
-Apache half is skipped and says so, so that plain `pytest` needs nothing but pip.
+Apache half is skipped and says so, so that plain `pytest` needs nothing but pip. `TOOLS_TESTS=require` does the same
+for the tests that run monitoring tools (`make recipes-test`).
 """
 
 # mypy: untyped-calls-exclude="aiokafka"
@@ -21,21 +22,23 @@ from kafka_server import ApacheKafka, Kafka
 from opsbridge.devbroker import Settings, ThreadedDevBroker
 
 _CHOICE = "KAFKA_TESTS"
+_TOOLS = "TOOLS_TESTS"
 _BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.kafka)]
 _counter = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get(_CHOICE, "") not in ("", "require"):
-        raise pytest.UsageError(f"{_CHOICE} may be 'require' or unset, not {os.environ[_CHOICE]!r}")
+    for choice in (_CHOICE, _TOOLS):
+        if os.environ.get(choice, "") not in ("", "require"):
+            raise pytest.UsageError(f"{choice} may be 'require' or unset, not {os.environ[choice]!r}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get(_CHOICE):
-        return
     for item in items:
-        if item.get_closest_marker("kafka"):
+        if item.get_closest_marker("kafka") and not os.environ.get(_CHOICE):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: run make kafka-test"))
+        if item.get_closest_marker("tools") and not os.environ.get(_TOOLS):
+            item.add_marker(pytest.mark.skip(reason="needs Debian's monitoring tools: run make recipes-test"))
 
 
 def _broker(kind: str) -> ApacheKafka | ThreadedDevBroker:

@@ -150,7 +150,7 @@ def _weighed(title: str, hosts: int, alerting: list[str]) -> Iterator[str]:
     assert abs(formula - said) < 0.01, f"the page's formula gives {formula}, the core {said}"
     pipeline = Pipeline(graph, Rulebook(profiles=Profiles(lambda _class: Profile(Nature.SYMPTOM))))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    reports = [Report(name, now, name, "Unreachable", state="firing", severity="major") for name in alerting]
+    reports = [Report(id=name, time=now, ci=name, class_="Unreachable", state="firing", severity="major") for name in alerting]
     told = [*pipeline.advance(reports, 1 << 50), *pipeline.finish()]
     incidents = [decision for decision in told if isinstance(decision, records.Incident)]
     incidents.sort(key=lambda incident: (-incident.alerts, incident.root.ci))

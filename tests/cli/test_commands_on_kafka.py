@@ -54,6 +54,32 @@ async def test_send_publishes_lines_as_they_are_keyed_by_ci(
     assert [record.value for record in records if record.key == b"a"] == [lines[0], lines[2]]
 
 
+async def test_send_says_what_the_events_come_as_and_keys_them_by_their_alert(
+    kafka: Kafka, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    topic = await make_topic(3)
+    problem = {"eventid": 7, "clock": 1_767_225_600, "ns": 0, "value": 1, "name": "Down", "severity": 4}
+    over = {"eventid": 9, "p_eventid": 7, "clock": 1_767_225_660, "ns": 0, "value": 0}
+    lines = [json.dumps(each).encode() for each in (problem | {"hosts": [{"host": "h1"}]}, over, {"what": 1})]
+    (tmp_path / "problems.jsonl").write_bytes(b"\n".join(lines))
+    flags = ["--topic", topic, "-b", kafka.bootstrap_servers, "--source"]
+    sent = await _invoke("send", str(tmp_path / "problems.jsonl"), *flags, "zabbix")
+    assert sent.exit_code == 0, sent.stderr
+    assert f"3 lines sent to {topic}, 1 of them without key, 1 of them for the dead letters" in sent.stderr
+    assert "problems.jsonl:3: invalid_field: " in sent.stderr
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        records = [await consumer.getone() for _ in lines]
+    assert {(record.value, record.key) for record in records} == set(
+        zip(lines, [b"zabbix:7", b"zabbix:7", None], strict=True)
+    )
+    assert all(record.headers == (("opsbridge-source", b"zabbix"),) for record in records)
+    unknown = await _invoke("send", str(tmp_path / "problems.jsonl"), *flags, "zabix")
+    assert unknown.exit_code == 2
+    assert "'zabbix'" in unknown.stderr
+
+
 @pytest.mark.parametrize(
     ("to", "line", "key"),
     [

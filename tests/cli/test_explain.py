@@ -17,6 +17,7 @@ from conftest import create_topic
 from kafka_server import Kafka
 from opsbridge.cli.investigation import Answer, investigate_all
 from opsbridge.cli.main import app
+from opsbridge.cli.payloads import of_canonical
 from opsbridge.cli.replay import prepared
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.pipeline import Decision
@@ -209,7 +210,7 @@ def ledger_of(lines: list[bytes]) -> Ledger:
     Path("merge.yaml").write_text(TOPOLOGY)
     replay = prepared([Path("merge.yaml")], [])()
     for line in lines:
-        replay.read(line)
+        replay.read(of_canonical(line))
     replay.finish()
     return replay.ledger
 
@@ -240,7 +241,7 @@ ALERTS = [("h1", "HostDown"), ("h2", "HostDown"), ("h3", "HighLatency"), ("pay",
 
 def test_every_incident_of_the_input_is_explained(tmp_path: Path, estate: list[str]) -> None:
     make = prepared([Path(estate[1])], [Path(estate[3])])
-    found = investigate_all(make, lambda: [*STORM, *BESIDES])
+    found = investigate_all(make, lambda: map(of_canonical, [*STORM, *BESIDES]))
     assert [each.incident.root.ci for each in found if each.incident] == ["sw-2", "g1"]
     assert all(each.explanation for each in found)
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from opsbridge.cli.lines import UnreadableError, read_lines
 from opsbridge.cli.main import app
+from opsbridge.cli.payloads import of_canonical
 from opsbridge.cli.replay import NO_TOPOLOGY
 from opsbridge.cli.replaying import FinalIncident, Replay, Summary
 from opsbridge.core.decisions import Outcome
@@ -301,7 +302,7 @@ def replayed(lines: list[bytes]) -> tuple[list[FinalIncident], Summary]:
     graph = CIGraph([CI("sw"), CI("h1"), CI("h2")], [(1, 0), (2, 0)])
     run = Replay(graph, compile_rules(()).book, lambda: 1 << 50)
     for line in lines:
-        run.read(line)
+        run.read(of_canonical(line))
     run.finish()
     return list(run.incidents()), run.summary()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from opsbridge.cli.inputs import read_events
 from opsbridge.cli.main import app
+from opsbridge.cli.payloads import Reading
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.records import Incident
 from opsbridge.review.recorded import read_records
@@ -145,8 +145,8 @@ def test_a_recording_is_replayed_with_all_that_was_said(period: Period, tmp_path
 
 def test_what_was_in_the_future_when_it_was_recorded_stays_a_dead_letter(period: Period, tmp_path: Path) -> None:
     told(period, tmp_path / "r")
-    found = [event for _, event in read_events(str(tmp_path / "r"))]
-    assert [each for each in found if isinstance(each, Rejected)] == [
+    found = [item for _, payload in Reading().events(str(tmp_path / "r")) for item in payload.items]
+    assert [each for each in found if isinstance(each, Rejected) and each.reason == Reject.TIME_IN_FUTURE] == [
         Rejected(Reject.TIME_IN_FUTURE, "it was in the future when it was recorded")
     ]
 

@@ -121,6 +121,14 @@ def test_a_tighter_bound_breaks_writers() -> None:
     assert len(breaks(old, new, "others")) == 1
 
 
+def test_an_input_of_one_kind_may_become_one_of_several() -> None:
+    new = json_schema("context")
+    old = copy.deepcopy(new["$defs"]["ChangeRecord"]) | {"$schema": new["$schema"]}
+    assert breaks(old, new, "others") == []
+    old["properties"]["weather"] = {"type": "string"}
+    assert breaks(old, new, "others") == ["$.weather: is gone"]
+
+
 def test_a_kind_of_feedback_that_is_gone_is_noticed() -> None:
     old = json_schema("feedback")
     new = copy.deepcopy(old)

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from timetable import FAR, PROFILES, START, Severity
 
+from opsbridge.core.decisions import Reject, Rejected, Withheld
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
@@ -30,8 +31,12 @@ LAW: Final = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-Step = Report | int
-"""A report that arrives, or a time (milliseconds since 1970) that comes."""
+Item = Report | Withheld | Rejected
+Step = Report | Withheld | Rejected | int
+"""An item that arrives, or a time (milliseconds since 1970) that comes."""
+
+ASIDE: Final = (Withheld("suppressed", "tool/soft_state"), Rejected(Reject.INVALID_FIELD, "no ci - at `$.alerts[3]`"))
+"""What sources let not become a report."""
 
 CLASSES: Final = ("Down", "Down", "Slow", "DiskFull", "NoRequests", "CertificateExpires", "Odd")
 """Of every nature, and travelling in every way."""
@@ -79,6 +84,11 @@ def happen(
             behind = graph.impacted(chance.randrange(len(graph)))
             storm = [graph.cis[ci].id for ci in chance.sample(behind, len(behind))]
         resolved = not storm and chance.random() < 0.35
+        if chance.random() < 0.03:
+            steps.append(chance.choice(ASIDE))
+        if chance.random() < 0.08:
+            steps.append(keyed(chance, f"e{number}", clock - chance.choice(LATENESS), chance.choice(names)))
+            continue
         steps.append(
             Report(
                 id=f"e{number}",
@@ -91,6 +101,22 @@ def happen(
             )
         )
     return steps
+
+
+def keyed(chance: random.Random, name: str, time: int, ci: str) -> Report:
+    """A report of an alert that is kept by its key; a resolution mostly says nothing else."""
+    resolved = chance.random() < 0.5
+    named = chance.random() < 0.3
+    return Report(
+        id=name,
+        time=datetime.fromtimestamp(time / 1000, UTC),
+        ci=ci if named or not resolved else "",
+        class_=chance.choice(CLASSES) if named or not resolved else "",
+        state="resolved" if resolved else "firing",
+        severity=None if resolved else chance.choice(SEVERITIES),
+        fingerprint=f"problem{chance.randrange(4)}",
+        by_key=True,
+    )
 
 
 def pipeline_on(graph: CIGraph) -> Pipeline:
@@ -111,9 +137,9 @@ def lives(draw: st.DrawFn, gaps: Sequence[int] = LONG_GAPS) -> tuple[CIGraph, li
     return graph, [step for step, keep in zip(steps, kept, strict=True) if keep]
 
 
-def batches(steps: Iterable[Step], sizes: Iterable[int]) -> list[list[Report] | int]:
+def batches(steps: Iterable[Step], sizes: Iterable[int]) -> list[list[Item] | int]:
     """The steps with neighbouring reports taken together, as many as the sizes say in turn."""
-    cut: list[list[Report] | int] = []
+    cut: list[list[Item] | int] = []
     room = iter(sizes)
     left = 0
     for step in steps:
@@ -130,11 +156,11 @@ def batches(steps: Iterable[Step], sizes: Iterable[int]) -> list[list[Report] | 
     return cut
 
 
-def apply(pipeline: Pipeline, step: list[Report] | Step) -> list[Decision]:
+def apply(pipeline: Pipeline, step: Sequence[Item] | Step) -> list[Decision]:
     """One step of a pipeline."""
     if isinstance(step, int):
         return pipeline.expire(step)
-    return pipeline.advance([step] if isinstance(step, Report) else step, FAR)
+    return pipeline.advance(step if isinstance(step, Sequence) else [step], FAR)
 
 
 def bytes_by_topic(decisions: Iterable[Decision]) -> dict[str, list[bytes]]:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from timetable import START, Scenario, gathered
 
-from estates import CALM_GAPS, LAW, LONG_GAPS, Step, apply, batches, build, bytes_by_topic, happen, randoms
+from estates import CALM_GAPS, LAW, LONG_GAPS, Item, Step, apply, batches, build, bytes_by_topic, happen, randoms
 from opsbridge.core.decisions import Moved, SituationUpdate, Transition
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
@@ -70,7 +70,7 @@ def test_what_joined_and_left_adds_up_to_the_snapshot(seed: int) -> None:
         assert not any(str(member).startswith("\x1f") for member in moved.joined)
 
 
-def run(graph: CIGraph, steps: list[list[Report] | int] | list[Step]) -> list[Decision]:
+def run(graph: CIGraph, steps: Sequence[Sequence[Item] | Step]) -> list[Decision]:
     pipeline = Pipeline(graph)
     decisions = [decision for step in steps for decision in apply(pipeline, step)]
     return decisions + pipeline.finish()
@@ -158,11 +158,11 @@ def test_idle_state_leaves(seed: int) -> None:
     now = max(pipeline.first.now, START)
     reports = [
         Report(
-            f"end{number}",
-            datetime.fromtimestamp((now + 1) / 1000, UTC),
-            change.ci,
-            change.class_,
-            "resolved",
+            id=f"end{number}",
+            time=datetime.fromtimestamp((now + 1) / 1000, UTC),
+            ci=change.ci,
+            class_=change.class_,
+            state="resolved",
             fingerprint=change.fingerprint,
         )
         for number, change in enumerate(firing.values())

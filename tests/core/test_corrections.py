@@ -299,7 +299,7 @@ def corrected(chance: random.Random, graph: CIGraph) -> list[Step]:
             event = pipeline.intake.accept(happened, FAR)
             heard = pipeline.first.advance([event] if isinstance(event, Event) else [], len(steps))
         else:
-            heard = pipeline.first.expire(happened)
+            heard = pipeline.first.expire(happened if isinstance(happened, int) else pipeline.first.now)
         new: list[Step] = [*heard.transitions, pipeline.first.now]
         if chance.random() < 0.15 and desk.last:
             new.append(correction(chance, desk, len(steps)))

@@ -48,7 +48,7 @@ def storm(seconds: int) -> list[Report]:
 
 def alarm(name: str, time: int, ci: str) -> Report:
     moment = datetime.fromtimestamp((START + time) / 1000, UTC)
-    return Report(name, moment, ci, "Unreachable", "firing", "critical")
+    return Report(id=name, time=moment, ci=ci, class_="Unreachable", state="firing", severity="critical")
 
 
 def run(reports: list[Report]) -> list[Decision]:

@@ -17,7 +17,7 @@ from typing import Final, Literal, Self, cast
 from msgspec.structs import replace
 
 from opsbridge.core.classes import Profiles
-from opsbridge.core.decisions import Discrepancy, Expired, Moved, Transition
+from opsbridge.core.decisions import Discrepancy, Expired, Moved, Rejected, Transition, Withheld
 from opsbridge.core.event import SEVERITIES, Event, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Report
@@ -195,8 +195,8 @@ class Scenario:
                 self.expire(now)
             self.expire(time)
 
-    def hear(self, heard: Report) -> None:
-        """Let one report arrive."""
+    def hear(self, heard: Report | Withheld | Rejected) -> None:
+        """Let one item arrive."""
         decisions = self.pipeline.advance([heard], FAR)
         self._take(decisions)
         for event in self.pipeline.accepted:

@@ -15,6 +15,7 @@ from opsbridge.core.decisions import Derived, Shadowed, Suppressed
 from opsbridge.core.pipeline import Accounts, Pipeline
 from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.sources.canonical import decode
+from opsbridge.sources.source import Item
 from opsbridge.stream.estate import Estate
 
 
@@ -107,9 +108,14 @@ class Expected:
 
 
 def expected(estate: Estate, records: Iterable[Sent], now: float) -> Expected:
-    """The pipeline over these records in their order; `now` in seconds since 1970."""
+    """The pipeline over these canonical events in their order; `now` in seconds since 1970."""
+    return expected_of_items(estate, (decode(value) for _, value in records), now)
+
+
+def expected_of_items(estate: Estate, items: Iterable[Item], now: float) -> Expected:
+    """The same over what sources make of payloads."""
     pipeline, fold = Pipeline(estate.graph, estate.book, estate.weights), Fold()
-    decisions = [each for _, value in records for each in pipeline.advance([decode(value)], int(now * 1000))]
+    decisions = [each for item in items for each in pipeline.advance([item], int(now * 1000))]
     decisions += pipeline.finish()
     for decision in decisions:
         if isinstance(decision, Incident | IncidentMembers | Suppressed):

@@ -22,17 +22,18 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from final import Expected, Fold, difference, expected
+from final import Expected, Fold, difference, expected, expected_of_items
 from prometheus_client.parser import text_string_to_metric_families
 from storm import Sent
 
 from opsbridge.core.decisions import Suppressed
 from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.settings import Settings
+from opsbridge.sources.source import Item
 from opsbridge.stream.estate import load_estate
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.stages import STEPS
-from opsbridge.stream.topics import ensure_topics, topic_name
+from opsbridge.stream.topics import ENTITIES, ensure_topics, topic_name
 
 RULES = Path(__file__).parents[2] / "correlation_rules"
 PATIENCE = 60.0
@@ -86,6 +87,11 @@ class Worker:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
+
+    async def address(self) -> str:
+        """Where its metrics and readiness are: `http://host:port`."""
+        await self._get("/healthz")
+        return self._address.result()
 
     async def joined(self) -> None:
         """Wait until it has its partitions and their state."""
@@ -143,14 +149,18 @@ class Installation:
         *,
         domain_attribute: str | None = None,
         rules: Path = RULES,
+        inputs: Mapping[str, str] | None = None,
     ) -> None:
-        """`rules` must not be in `folder`, all of which is read as topology."""
+        """`rules` must not be in `folder`, all of which is read as topology; `inputs`: entity -> source."""
         (folder / "estate.json").write_bytes(topology)
         kafka = {"bootstrap_servers": servers, "group_id": name, **FAST}
         topics = {"prefix": f"{name}.", "partitions": 4}
         paths: dict[str, object] = {"topology": folder, "rules": rules}
         self._tree: dict[str, dict[str, object]] = {}
         self._tree |= {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
+        if inputs is not None:
+            topics["inputs"] = ",".join(f"{name}.{entity}.v1:{source}" for entity, source in inputs.items())
+        self._stage_inputs = (*STAGE_INPUTS, *(entity for entity in inputs or () if entity != "events"))
         if domain_attribute is not None:
             self._tree["correlation"] = {"domain_attribute": domain_attribute}
         self.settings = Settings.model_validate(self._tree)
@@ -164,7 +174,8 @@ class Installation:
         self._clients: AsyncExitStack
 
     def topic(self, entity: str) -> str:
-        return topic_name(self.settings.topics, entity)
+        topics = self.settings.topics
+        return topic_name(topics, entity) if entity in ENTITIES else f"{topics.prefix}{entity}.{topics.version}"
 
     async def __aenter__(self) -> Self:
         (await ensure_topics(self.settings)).require()
@@ -203,11 +214,16 @@ class Installation:
         self.workers.append(worker)
         return worker
 
-    async def publish(self, records: Iterable[Sent | tuple[bytes | None, bytes | None]], topic: str = "events") -> None:
+    async def publish(
+        self,
+        records: Iterable[Sent | tuple[bytes | None, bytes | None]],
+        topic: str = "events",
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
         """Send records to an input topic, by key, in their order."""
         outbox = Outbox(self._writer)
         for key, value in records:
-            outbox.add(self.topic(topic), key, value)
+            outbox.add(self.topic(topic), key, value, headers=headers)
         await outbox.flush()
 
     async def write(
@@ -281,7 +297,7 @@ class Installation:
     async def idle(self) -> bool:
         """Whether every stage has done all there is."""
         offsets = await self._admin.list_consumer_group_offsets(self.settings.kafka.group_id)
-        tps = [TopicPartition(self.topic(entity), partition) for entity in STAGE_INPUTS for partition in range(4)]
+        tps = [TopicPartition(self.topic(entity), partition) for entity in self._stage_inputs for partition in range(4)]
         done = {tp: max(0, offsets[tp].offset) if tp in offsets else 0 for tp in tps}
         return bool(done == await self._ends.end_offsets(tps))
 
@@ -294,6 +310,10 @@ class Installation:
     def expected(self, records: Iterable[Sent], now: float) -> Expected:
         """What the core makes of the records, in one process."""
         return expected(load_estate(self.settings), records, now)
+
+    def expected_of(self, items: Iterable[Item], now: float) -> Expected:
+        """The same of what sources make of payloads."""
+        return expected_of_items(load_estate(self.settings), items, now)
 
     async def comes_to(self, wanted: Expected, *, patience: float = PATIENCE) -> None:
         """Incidents and what is withheld become the expected, and stay so when all is done; else the difference."""

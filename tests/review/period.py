@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from opsbridge.cli.inputs import read_events
+from opsbridge.cli.payloads import Reading
 from opsbridge.cli.preparing import Prepared, prepare
 from opsbridge.cli.replay import tell_meanwhile
 from opsbridge.review.figures import review
@@ -169,11 +169,18 @@ class Period:
         records: list[Recorded] = []
         run = self.made(records=tell or records.append)
         tell_meanwhile(run, str(self.feedback), str(self.context), lambda _refused: None)
-        for line, found in read_events(str(self.events)):
-            run.read(found, line.content)
+        for _, payload in Reading().events(str(self.events)):
+            run.read(payload)
         run.finish()
         return records
 
-    def review(self, records: Iterable[Recorded], outages: list[Known] | None = None, **more: int) -> Review:
+    def review(
+        self,
+        records: Iterable[Recorded],
+        outages: list[Known] | None = None,
+        *,
+        back: int = 0,
+        until: int | None = None,
+    ) -> Review:
         kinds = {rule.id: rule.kind for rule in self.made.rules.rules}
-        return review(records, self.made.graph, self.made.rules.book, kinds, outages, **more)
+        return review(records, self.made.graph, self.made.rules.book, kinds, outages, back=back, until=until)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from opsbridge.cli.payloads import of_canonical
 from opsbridge.core.event import Verdict
 from opsbridge.core.records import KnownError
 from opsbridge.review.figures import review
@@ -138,7 +139,7 @@ def test_rules_and_what_they_led_to(found: Review) -> None:
 def test_the_ledger_of_the_replay_says_the_same(period: Period, found: Review) -> None:
     run = period.made()
     for line in period.events.read_bytes().splitlines():
-        run.read(line)
+        run.read(of_canonical(line))
     run.finish()
     summary = run.summary()
     assert summary.balanced

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from probe_worker import Count, settings_for
 
 from opsbridge.stream.outbox import BatchWriter, OutRecord
+from opsbridge.stream.tables import APPLIED, TELLING
 
 PARTITIONS = 4
 KEYS = 500
@@ -155,7 +156,10 @@ class Probe:
             while not until():
                 for records in (await self._consumer.getmany(timeout_ms=200)).values():
                     for record in records:
-                        self.folded[record.key] = Count.decode(record.value)
+                        if record.value is None:  # a worker was killed while it saved
+                            self.folded.pop(record.key, None)
+                        elif record.key != APPLIED and not record.key.startswith(TELLING):
+                            self.folded[record.key] = Count.decode(record.value)
 
     async def finished(self) -> None:
         """Everything fed is counted, each key exactly."""

@@ -15,6 +15,7 @@ from opsbridge.settings import Settings
 from opsbridge.stream.app import create_app, run_worker
 from opsbridge.stream.batches import RecordBatch
 from opsbridge.stream.lanes import Lane
+from opsbridge.stream.tables import APPLIED
 
 
 def settings_for(servers: str, prefix: str, **kafka: object) -> Settings:
@@ -54,10 +55,13 @@ async def work(servers: str, prefix: str, kafka: dict[str, object]) -> None:
 
     async def count(lane: Lane) -> None:
         p = lane.partition
-        counts = {key: Count.decode(value) for key, value in table.view(p).items()}
+        saved: list[tuple[bytes, bytes]] = []
+        table.restore(p, saved.extend)
+        counts = {key: Count.decode(value) for key, value in saved if key != APPLIED}
         stats["recovered"] += len(counts)
         print(f"lane {p} with {len(counts)} keys", flush=True)  # noqa: T201
         outbox = app.outbox()
+        await lane.tell_again(outbox, table)
         async for turn in lane:
             if not isinstance(turn, RecordBatch):
                 stats["ticks"] += 1

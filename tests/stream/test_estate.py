@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from opsbridge.core.rulebook import Heartbeat
+from opsbridge.core.topology_records import CIRecord, EdgeRecord, Provider, TopologyRecord
 from opsbridge.rules.load import RuleError
 from opsbridge.settings import Settings, SettingsError
-from opsbridge.stream.estate import NAMED, Estate, TopologyChangedError, difference, load_estate, with_new_rules
+from opsbridge.stream.estate import NAMED, Estate, difference, load_estate, with_new_rules, with_new_topology
+from opsbridge.topology.live import NOTHING, LiveTopology, Snapshot
 
 TOPOLOGY = '{"cis": [{"id": "a"}, {"id": "b", "depends_on": [{"on": "a", "type": "TYPE"}]}]}'
 RULE = "- {{id: {id}, kind: filter, match: {{class: {class_}}}, action: drop}}\n"
@@ -112,8 +115,56 @@ def test_a_topology_that_has_changed_is_not_taken_over_by_the_way(settings: Sett
     old = load_estate(settings)
     (settings.paths.topology / "more.json").write_text('{"cis": [{"id": "c"}]}')
     write(EDGE.format(strength=0.1))
-    with pytest.raises(TopologyChangedError, match="the files have changed since the start"):
-        with_new_rules(old, settings)
+    new = with_new_rules(old, settings)
+    assert (new.graph.cis, new.topology) == (old.graph.cis, old.topology)
+    assert new.graph.costs != old.graph.costs
+
+
+def snapshot(*records: TopologyRecord) -> Snapshot:
+    live = LiveTopology()
+    assert [live.learn(record) for record in records] == [None] * len(records)
+    return live.snapshot()
+
+
+C = CIRecord(id="c", depends_on=(Provider("a", "rides_on"),), owner="netops")
+
+
+def test_a_topology_change_and_a_rule_reload_compose_in_either_order(settings: Settings, write: Write) -> None:
+    write(EDGE.format(strength=0.9) + rule("one"))
+    old = load_estate(settings)
+    live = snapshot(C, EdgeRecord(from_="c", on="ghost"))
+    there = with_new_topology(old, live, settings)
+    assert [ci.id for ci in there.graph.cis] == ["a", "b", "c"]
+    assert there.topology != old.topology
+    assert there.graph.digest == there.topology
+    assert [(each.kind, each.reference) for each in there.misfits] == [("unknown_end", "c -> ghost")]
+    write(EDGE.format(strength=0.1) + rule("two"))
+    one, other = with_new_rules(there, settings), with_new_topology(with_new_rules(old, settings), live, settings)
+    for both in (one, other):
+        assert [each.id for each in both.rules.rules] == ["edge", "two"]
+        assert [ci.id for ci in both.graph.cis] == ["a", "b", "c"]
+        assert both.graph.costs != there.graph.costs
+        assert both.graph.costs == one.graph.costs
+        assert both.misfits == there.misfits
+    assert with_new_topology(there, live, settings) is there
+    again = with_new_topology(one, NOTHING, settings)
+    assert (again.graph.cis, again.misfits, again.live) == (old.graph.cis, (), NOTHING)
+
+
+def test_rules_ask_for_the_cis_that_there_are_now(settings: Settings, write: Write) -> None:
+    write(
+        "- {id: beats, kind: heartbeat, match: {class: Heartbeat}, every: 5m, expect: {ci.owner: netops}, "
+        "raise: {class: HeartbeatMissing, severity: major}}\n"
+    )
+    old = load_estate(settings)
+    new = with_new_topology(old, snapshot(C), settings)
+    expected = [
+        each.expected
+        for estate in (old, new)
+        for each in estate.book.derivations.values()
+        if isinstance(each, Heartbeat)
+    ]
+    assert expected == [(), ("c",)]
 
 
 def test_a_reload_is_told_rule_by_rule(settings: Settings, write: Write) -> None:

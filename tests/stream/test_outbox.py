@@ -148,3 +148,15 @@ async def test_writing_nothing_is_nothing(writer: BatchWriter, read: Read, make_
     assert await writer.write(topic, 0, [(b"a", b"1", None, None), (b"b", b"2", None, None)]) == 0
     assert await writer.write(topic, 0, [(b"c", b"3", None, None)]) == 2
     assert len(await read(topic, 0)) == 3
+
+
+async def test_another_outbox_takes_back_all_that_was_collected() -> None:
+    writer = BatchWriter(KafkaSettings())
+    one, other = Outbox(writer), Outbox(writer)
+    assert one.packed() == b""
+    one.add("t", b"\xff", None, partition=EVERY, headers=[("h", b"\x00"), ("none", None)], timestamp_ms=1)  # type: ignore[list-item] # others' headers may be so
+    one.add("t", None, b"v")
+    other.take_back(one.packed())
+    other.take_back(b"")
+    assert other._pending == one._pending
+    assert len(one) == 2  # it may be sent still

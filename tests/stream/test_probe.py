@@ -7,6 +7,7 @@ import pytest
 from probe import PARTITIONS, Probe, Worker, admin
 
 from kafka_server import Kafka
+from opsbridge.stream.tables import APPLIED
 
 CHUNK = 20_000
 
@@ -73,7 +74,7 @@ async def test_a_changelog_record_without_key_ends_the_worker(probe: Probe) -> N
 
 async def test_state_that_cannot_be_decoded_ends_the_worker(probe: Probe) -> None:
     await probe.make_topics()
-    await probe.write("counts", 2, [(b"key", b"garbage", None, None)])
+    await probe.write("counts", 2, [(b"key", b"garbage", None, None), (APPLIED, b"{}", None, None)])
     worker = await probe.worker()
     assert await worker.ended() == 1
     assert "error: stage counting, partition 2: ValueError" in worker.errors

@@ -115,7 +115,7 @@ BROKEN: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     ),
     "unknown field": (
         {"a.yaml": "cis: []\nversion: 1\n"},
-        ["a.yaml:2:1: version: unknown field; known are cis, depends_on"],
+        ["a.yaml:2:1: version: unknown field; known are cis, depends_on, origin, precedence"],
     ),
     "unknown field in json": (
         {"a.json": '{"cis": [{"id": "a",\n\t"Owner": "x"}]}'},

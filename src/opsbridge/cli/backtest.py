@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from opsbridge.cli.options import BootstrapServers, ConfigFile, OutputFormat, Sets, settings_from
+from opsbridge.cli.options import (
+    BootstrapServers,
+    ConfigFile,
+    Mappings,
+    OutputFormat,
+    Sets,
+    Source,
+    settings_from,
+)
 from opsbridge.cli.output import Format, say, show_table, write_json, write_line
 
 if TYPE_CHECKING:
     from opsbridge.cli.comparing import Backtest
-    from opsbridge.core.decisions import Rejected
+    from opsbridge.cli.payloads import Payload
     from opsbridge.settings import Settings
     from opsbridge.testing.differences import Brief
 
@@ -34,8 +42,10 @@ def backtest(
     *,
     events: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE|-", help="JSON lines, may be gzip; - reads stdin; may be repeated."),
+        typer.Option(metavar="FILE|-", help="A payload a line, may be gzip; - reads stdin; may be repeated."),
     ] = None,
+    source: Source = "auto",
+    mappings: Mappings = None,
     topic: Annotated[bool, typer.Option("--topic", help="Read the live input topics instead.")] = False,
     since: Annotated[
         str | None,
@@ -87,7 +97,7 @@ def backtest(
     old_errors = against_known_errors or _existing(settings.paths.known_errors)
     old = prepared(old_topology, old_rules, believed, domains, old_errors)
     new = prepared(topology or old_topology, rules or old_rules, believed, domains, known_errors or old_errors)
-    payloads = _recorded(settings, since or DEFAULT_SINCE) if topic else _lines(events or [])
+    payloads = _recorded(settings, since or DEFAULT_SINCE) if topic else _read(events or [], source, mappings or [])
     answer = backtested(old, new, payloads, int(time.time() * 1000))
     if output is Format.JSON:
         write_json(answer)
@@ -107,17 +117,14 @@ def _require(fine: bool, otherwise: str) -> None:  # noqa: FBT001 # reads as a s
         raise typer.BadParameter(otherwise)
 
 
-def _lines(files: list[str]) -> "Iterator[bytes | Rejected]":
-    from opsbridge.cli.inputs import payload
-    from opsbridge.cli.lines import read_lines
-    from opsbridge.sources.canonical import MAX_BYTES
+def _read(files: list[str], source: str, mappings: list[Path]) -> "Iterator[Payload]":
+    from opsbridge.cli.payloads import Reading
 
-    for path in files:
-        for line in read_lines(path, keep=MAX_BYTES):
-            yield payload(line, MAX_BYTES)
+    reading = Reading(source, mappings)
+    return (payload for path in files for _, payload in reading.events(path))
 
 
-def _recorded(settings: "Settings", since: str) -> "list[bytes | Rejected]":
+def _recorded(settings: "Settings", since: str) -> "list[Payload]":
     from opsbridge.cli.live import recorded
     from opsbridge.rules.language.durations import milliseconds
 

@@ -9,10 +9,9 @@ from datetime import datetime
 
 import msgspec
 
+from opsbridge.cli.payloads import Payload
 from opsbridge.cli.preparing import Prepared
 from opsbridge.cli.replaying import FinalIncident, Summary
-from opsbridge.core.decisions import Rejected
-from opsbridge.sources.canonical import decode
 from opsbridge.testing.differences import Counted, Difference, Ended, counts, differences
 
 
@@ -39,15 +38,14 @@ class Backtest(msgspec.Struct, frozen=True):
     """What rules in trial would have done."""
 
 
-def backtested(old: Prepared, new: Prepared, payloads: Iterable[bytes | Rejected], now: int) -> Backtest:
+def backtested(old: Prepared, new: Prepared, payloads: Iterable[Payload], now: int) -> Backtest:
     """The differences; `now` bounds the events' times from above, for both runs alike."""
     runs = old(lambda: now), new(lambda: now)
     read = 0
     for payload in payloads:
-        report = decode(payload) if isinstance(payload, bytes) else payload
         for run in runs:
-            run.read(report)
-        read += 1
+            run.read(payload)
+        read += len(payload.items)
     ended = []
     for run in runs:
         run.finish()

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from opsbridge.cli.options import BootstrapServers, ConfigFile, KnownErrors, Sets, settings_from
+from opsbridge.cli.options import BootstrapServers, ConfigFile, KnownErrors, Mappings, Sets, Source, settings_from
 from opsbridge.cli.output import say, to_json, write_line
 
 if TYPE_CHECKING:
     from opsbridge.cli.inputs import Refused
     from opsbridge.cli.investigation import Answer, Payloads
     from opsbridge.cli.live import Published
+    from opsbridge.cli.payloads import Reading
     from opsbridge.cli.preparing import Prepared
     from opsbridge.cli.replaying import Replay
     from opsbridge.settings import Settings
@@ -43,6 +44,8 @@ def explain(
     ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Explain every incident of EVENTS; no ID.")] = False,
+    source: Source = "auto",
+    mappings: Mappings = None,
     topology: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Topology file or directory; may be repeated.")
     ] = None,
@@ -81,10 +84,12 @@ def explain(
     _require(len(given) > (not every), "give EVENTS (- reads stdin)" + ("" if every else " after the ID, or --topic"))
     from opsbridge.cli.investigation import investigate, investigate_all
     from opsbridge.cli.lines import name_of
+    from opsbridge.cli.payloads import Reading
     from opsbridge.cli.replay import prepared
 
     asked, files = ("", given) if every else (given[0], given[1:])
-    made, payloads = prepared(topology or [], rules or [], known_errors=known_errors), _payloads(files)
+    payloads = _payloads(files, Reading(source, mappings or ()))
+    made = prepared(topology or [], rules or [], known_errors=known_errors)
     make = _hearing(made, feedback, context)
     if every:
         _print(investigate_all(make, payloads), output)
@@ -125,22 +130,12 @@ def _hearing(made: "Prepared", feedback: str | None, context: str | None) -> "Ca
     return make
 
 
-def _payloads(files: list[str]) -> "Payloads":
-    """The lines of the files; stdin is kept, since it can be read only once."""
-    from opsbridge.cli.inputs import payload
-    from opsbridge.cli.lines import STDIN, read_lines
-    from opsbridge.sources.canonical import MAX_BYTES
+def _payloads(files: list[str], reading: "Reading") -> "Payloads":
+    """The payloads of the files; those of stdin are kept, since it can be read only once."""
+    from opsbridge.cli.lines import STDIN
 
-    kept = {
-        path: [payload(line, MAX_BYTES) for line in read_lines(path, keep=MAX_BYTES)] for path in files if path == STDIN
-    }
-    return lambda: (
-        each
-        for path in files
-        for each in (
-            kept[path] if path in kept else (payload(line, MAX_BYTES) for line in read_lines(path, keep=MAX_BYTES))
-        )
-    )
+    kept = {path: list(reading.events(path)) for path in files if path == STDIN}
+    return lambda: (payload for path in files for _, payload in (kept[path] if path in kept else reading.events(path)))
 
 
 def _print(answers: "Iterable[Answer]", shape: Shape) -> None:

@@ -1,21 +1,20 @@
-"""What a replay reads besides rules and topology: events, and what people, tools and the CMDB said meanwhile.
+"""What people, tools and the CMDB said while the events of a replay came.
 
-Events, feedback and context are files of JSON lines, or all of them one directory of recorded topics (`opsbridge demo
---record`). What cannot be heard is told by its place and never stops a replay.
+Feedback and context are files of JSON lines, or both in one directory of recorded topics (`opsbridge demo --record`).
+What cannot be heard is told by its place and never stops a replay. Events are read by `payloads.py`.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from opsbridge.cli.lines import Line, UnreadableError, name_of, read_lines
+from opsbridge.cli.lines import Line, name_of, read_lines
+from opsbridge.cli.payloads import is_recording
 from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.feedback import Feedback
 from opsbridge.review.recorded import Recorded, read_entity
-from opsbridge.review.told import fold
-from opsbridge.sources.canonical import MAX_BYTES
-from opsbridge.sources.operations import decode_context, decode_feedback
+from opsbridge.sources.operations import MAX_BYTES, decode_context, decode_feedback
 
 
 class Refused(NamedTuple):
@@ -44,43 +43,11 @@ class Saying(NamedTuple):
 Refuse = Callable[[Refused], None]
 
 
-def is_recording(path: str) -> bool:
-    """Whether this names a directory of recorded topics."""
-    return Path(path).is_dir()
-
-
-def read_events(path: str) -> Iterator[tuple[Line, bytes | Rejected]]:
-    """The events of a file, of stdin or of a recording, in order; raises `UnreadableError`.
-
-    What was in the future when it was recorded stays a dead letter, however late it is replayed.
-    """
-    if not is_recording(path):
-        for line in read_lines(path, keep=MAX_BYTES + 1):  # what is too large stays so if it is recorded
-            yield line, payload(line, MAX_BYTES)
-        return
-    if not (Path(path) / "events.jsonl").exists():
-        raise UnreadableError(f"{path}: Is a directory, and no recording: there is no events.jsonl in it")
-    told = fold(read_entity(Path(path), "dead-letters"))
-    for number, record in enumerate(read_entity(Path(path), "events"), 1):
-        line = _line(number, record, MAX_BYTES + 1)
-        if told.refusal(record) == Reject.TIME_IN_FUTURE:
-            yield line, Rejected(Reject.TIME_IN_FUTURE, "it was in the future when it was recorded")
-        else:
-            yield line, payload(line, MAX_BYTES)
-
-
-def payload(line: Line, limit: int) -> bytes | Rejected:
-    """The line's bytes, unless it is longer than what may be read of it."""
-    if line.size > limit:
-        return Rejected(Reject.TOO_LARGE, f"{line.size} bytes, the limit is {limit}")
-    return line.content
-
-
 def read_feedback(path: str, refuse: Refuse) -> list[Saying]:
     """What was said, in order of time; of one time in the order of the file."""
     sayings: list[Saying] = []
     for line in _lines(path, "feedback", MAX_BYTES):
-        found = payload(line, MAX_BYTES)
+        found = _content(line)
         said = found if isinstance(found, Rejected) else decode_feedback(found)
         if isinstance(said, Rejected):
             refuse(Refused(_name(path, "feedback"), line, said.reason, said.detail))
@@ -93,13 +60,19 @@ def read_context(path: str, refuse: Refuse) -> list[tuple[ChangeRecord, Line]]:
     """What is known about CIs, in the order of the file; of a recording only what was not withdrawn."""
     found: list[tuple[ChangeRecord, Line]] = []
     for line in _lines(path, "context", MAX_BYTES):
-        content = payload(line, MAX_BYTES)
+        content = _content(line)
         record = content if isinstance(content, Rejected) else decode_context(content)
         if isinstance(record, Rejected):
             refuse(Refused(_name(path, "context"), line, record.reason, record.detail))
-        else:
+        elif isinstance(record, ChangeRecord):  # what is said of the topology is read by history.py
             found.append((record, line))
     return found
+
+
+def _content(line: Line) -> bytes | Rejected:
+    if line.size > MAX_BYTES:
+        return Rejected(Reject.TOO_LARGE, f"{line.size} bytes, the limit is {MAX_BYTES}")
+    return line.content
 
 
 def _lines(path: str, entity: str, keep: int) -> Iterator[Line]:

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from opsbridge.cli.payloads import Payload
 from opsbridge.cli.replaying import Replay
 from opsbridge.core.decisions import Member, Outcome, Rejected
 from opsbridge.core.explain.because import Explanation
@@ -22,9 +23,9 @@ from opsbridge.core.intake import Report
 from opsbridge.core.ledger import Ledger
 from opsbridge.core.records import Incident
 from opsbridge.errors import OpsBridgeError
-from opsbridge.sources.canonical import decode
+from opsbridge.sources.source import Item
 
-Payloads = Callable[[], Iterable[bytes | Rejected]]
+Payloads = Callable[[], Iterable[Payload]]
 """The input from its beginning, each time it is asked for."""
 
 NEAR: Final = 3
@@ -87,10 +88,11 @@ class Run:
         self._replay = replay
         fates: list[Fate] = []
         for payload in payloads():
-            if _id_of(payload) == asked:
-                fates.append(self._read(payload, asked))
-            else:
-                replay.read(payload)
+            for item in payload.items:
+                if _id_of(item, payload) == asked:
+                    fates.append(self._take(item, asked))
+                else:
+                    replay.take(item)
         replay.finish()
         homes = self.ledger.events_by_incident()
         self.homes: dict[str, list[str]] = {}
@@ -101,21 +103,19 @@ class Run:
         inside = tuple(dict.fromkeys(self.homes.get(asked, ())))
         self.fates = tuple(_ended(fate, inside) for fate in fates)
 
-    def _read(self, payload: bytes | Rejected, event: str) -> Fate:
-        """Read the event that was asked for; what became of it is what is one more afterwards."""
+    def _take(self, item: Item, event: str) -> Fate:
+        """Take in the event that was asked for; what became of it is what is one more afterwards."""
         accounts, first = self._replay.pipeline.accounts, self._replay.pipeline.first
         before = Counter(accounts.places)
-        rejected = self._replay.read(payload)
+        answer = self._replay.take(item)
         more = ((place, str(reason)) for place, reason in accounts.places - before if place != "expired")
         place, reason = next(more, ("alert", str(Outcome.WAITING)))  # one that waited may have expired just then
-        detail = rejected.detail if rejected else ""
-        report = decode(payload) if isinstance(payload, bytes) else payload
+        detail = answer.detail if isinstance(answer, Rejected) else ""
         accepted = self._replay.pipeline.accepted
-        if place == "alert" and isinstance(report, Report) and accepted:
+        if place == "alert" and isinstance(item, Report) and accepted:
             opener = first.opener(accepted[0].fingerprint)
-            detail = f"the alert {report.class_} on {report.ci}" + (
-                f", which {opener} opened" if opener and opener != event else ""
-            )
+            alert = f"{item.class_} on {item.ci}" if item.ci and item.class_ else f"with the key {item.fingerprint}"
+            detail = f"the alert {alert}" + (f", which {opener} opened" if opener and opener != event else "")
         return Fate(event, place, reason, detail)
 
     def incident(self, asked: str, events: Iterable[str] = ()) -> str | None:
@@ -192,12 +192,14 @@ def investigate_all(make: Callable[[], Replay], payloads: Payloads) -> list[Answ
     return [Answer(each.id, (), each, found.get(each.situation)) for each in incidents]
 
 
-def _id_of(payload: bytes | Rejected) -> str:
-    """The id in a payload, also in one that is no event."""
-    if isinstance(payload, Rejected):
+def _id_of(item: Item, payload: Payload) -> str:
+    """The event's id; also in a payload that is nothing but a broken event."""
+    if isinstance(item, Report):
+        return item.id
+    if len(payload.items) > 1:
         return ""
     try:
-        return _identified(payload).id
+        return _identified(payload.content).id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
 

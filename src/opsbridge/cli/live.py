@@ -7,18 +7,17 @@ end that the topics have at the moment of asking. What it means is not decided h
 from collections.abc import AsyncIterator, Callable, Iterable
 from heapq import merge
 from itertools import accumulate
-from typing import Final
 
 import msgspec
 
-from opsbridge.core.decisions import Member, Reject, Rejected
+from opsbridge.cli.payloads import Payload
+from opsbridge.core.decisions import Member
 from opsbridge.core.records import Incident, IncidentMembers
 from opsbridge.settings import Settings
+from opsbridge.settings.inputs import inputs
 from opsbridge.stream.batches import Record
 from opsbridge.stream.reading import TopicReader
 from opsbridge.stream.topics import topic_name, topics_of
-
-_NOTHING: Final = Rejected(Reject.INVALID_JSON, "the record has no value")
 
 _incident = msgspec.json.Decoder(Incident).decode
 _moves = msgspec.json.Decoder(IncidentMembers).decode
@@ -73,21 +72,26 @@ async def published(settings: Settings) -> Published:
     return found
 
 
-async def recorded(settings: Settings, since_ms: int) -> list[bytes | Rejected]:
+async def recorded(settings: Settings, since_ms: int) -> list[Payload]:
     """The payloads of the input topics since then (the records' time), as far as they go, in order of time.
 
     Records of one partition stay in order. All of them are in memory.
     """
-    inputs = [topic.name for topic in topics_of(settings.topics) if topic.entity.name == "events"]
+    sources = inputs(settings)
+    topics = [topic.name for topic in topics_of(settings.topics) if topic.entity.name == "events"]
+    readers = {topic: sources.reader(topic) for topic in topics}
     partitions: dict[tuple[str, int], list[Record]] = {}
-    async for record in _records(settings, inputs, since_ms):
+    async for record in _records(settings, topics, since_ms):
         partitions.setdefault((record.topic, record.partition), []).append(record)
     lanes = [
         zip(accumulate((record.timestamp for record in records), max), [place] * len(records), records, strict=True)
         for place, records in sorted(partitions.items())
     ]
     records = [record for _, _, record in merge(*lanes, key=lambda one: one[:2])]
-    return [_NOTHING if record.value is None else record.value for record in records]
+    return [
+        Payload(record.value or b"", readers[record.topic](record.value, record.headers, record.timestamp))
+        for record in records
+    ]
 
 
 async def _records(settings: Settings, topics: Iterable[str], since_ms: int | None = None) -> AsyncIterator[Record]:

@@ -15,14 +15,19 @@ from opsbridge.cli import (
     demo,
     executor,
     explain,
+    gateway,
     output,
     replay,
     review,
     rules,
     run,
     send,
+    sources,
+    syslog,
     topics,
     topology,
+    topology_health,
+    topology_views,
     version,
 )
 from opsbridge.errors import OpsBridgeError
@@ -62,16 +67,23 @@ app = typer.Typer(
 
 app.command("run")(run.run)
 app.command("executor")(executor.executor)
+app.command("gateway")(gateway.gateway)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("review")(review.review)
 app.command("explain")(explain.explain)
 app.command("backtest")(backtest.backtest)
 app.command("send")(send.send)
+app.command("syslog")(syslog.syslog)
 app.command("topics")(topics.topics)
 app.command("contract")(contract.contract)
+topology.app.command("show")(topology_views.show)
+topology.app.command("path")(topology_views.path)
+topology.app.command("impact")(topology_views.impact)
+topology.app.command("health")(topology_health.health)
 app.add_typer(topology.app, name="topology")
 app.add_typer(rules.app, name="rules")
+app.add_typer(sources.app, name="sources")
 app.command("version")(version.version)
 
 

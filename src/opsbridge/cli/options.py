@@ -31,6 +31,14 @@ KnownErrors = Annotated[
     list[Path] | None,
     typer.Option("--known-errors", metavar="PATH", help="Known errors, file or directory; may be repeated."),
 ]
+Source = Annotated[
+    str,
+    typer.Option("--source", metavar="NAME", help="What the events come as; auto recognises it line by line."),
+]
+Mappings = Annotated[
+    list[Path] | None,
+    typer.Option("--sources", metavar="PATH", help="Mapping files of your own, file or directory; may be repeated."),
+]
 OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
 
 

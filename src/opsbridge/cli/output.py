@@ -6,7 +6,10 @@ Consoles are made per call, because streams may be replaced (tests, pipes). rich
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +38,18 @@ def write_json(value: object) -> None:
 def write_line(text: bytes) -> None:
     """One line of data on stdout."""
     sys.stdout.write(text.decode() + "\n")
+
+
+def write_text(text: str, path: Path | None) -> None:
+    """`text` into a file, or on stdout; a file that cannot be written ends the command with exit code 2."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as failed:
+        say(f"{path}: cannot be written: {failed.strerror or failed}")
+        raise typer.Exit(2) from None
 
 
 def to_json(value: object) -> bytes:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsbridge.cli.replaying import Clock, Replay
-from opsbridge.core.decisions import Suppressed
+from opsbridge.core.decisions import Discrepancy, Suppressed
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.weights import Weights
 from opsbridge.documents import Finding
 from opsbridge.errors import OpsBridgeError
 from opsbridge.review.recorded import Recorded
 from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
-from opsbridge.rules.known_errors import load_known_errors
+from opsbridge.rules.known_errors import Documented, load_known_errors
 from opsbridge.rules.load import load_rules
 from opsbridge.topology import DomainAttribute, Topology, edge_costs, load_topology
+from opsbridge.topology.links import Stated
+from opsbridge.topology.live import Snapshot, build
 
 
 class EstateChangedError(OpsBridgeError):
@@ -40,6 +42,11 @@ class Prepared:
     weights: Weights | None
     domains: DomainAttribute | None
     findings: tuple[Finding, ...]
+    stated: tuple[Stated, ...] = ()
+    """What the topology files say."""
+    known_errors: tuple[Documented, ...] = ()
+    misfits: tuple[Discrepancy, ...] = ()
+    """What a live topology says that does not fit."""
 
     def __call__(
         self,
@@ -49,6 +56,14 @@ class Prepared:
     ) -> Replay:
         """A run from the beginning."""
         return Replay(self.graph, self.rules.book, clock or _now, self.weights, suppressed, records)
+
+    def with_live(self, live: Snapshot) -> "Prepared":
+        """With what a live topology says besides the files."""
+        costs = edge_costs(self.rules.edge_strengths)
+        built = build(self.stated, live, edge_costs=costs, domain_attribute=self.domains)
+        graph = built.topology.graph
+        rules = compile_rules(self.rules.rules, graph, self.known_errors)
+        return replace(self, graph=graph, rules=rules, misfits=built.misfits)
 
     def again(self) -> "Prepared":
         """With the rules and known errors as their files are now, on the same estate.
@@ -88,7 +103,9 @@ def prepare(
     graph = CIGraph(()) if loaded is None else loaded.graph
     findings = (() if loaded is None else loaded.findings) + files.findings + known.findings
     compiled = compile_rules(files.rules, graph, known.errors)
-    return Prepared(tuple(topology), tuple(rules), tuple(known_errors), graph, compiled, weights, domains, findings)
+    stated = () if loaded is None else loaded.stated
+    paths = tuple(topology), tuple(rules), tuple(known_errors)
+    return Prepared(*paths, graph, compiled, weights, domains, findings, stated, known.errors)
 
 
 def _topology(paths: Sequence[Path], strengths: dict[str, float], domains: DomainAttribute | None) -> Topology:

@@ -1,6 +1,7 @@
 """`opsbridge replay`: the production core on a file or stdin, without a broker."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from enum import StrEnum
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
-from opsbridge.cli.options import DomainsBy, KnownErrors, domain_attribute
+from opsbridge.cli.options import DomainsBy, KnownErrors, Mappings, Source, domain_attribute
 from opsbridge.cli.output import say, show_table, to_json, write_line
 
 if TYPE_CHECKING:
+    from opsbridge.cli.history import Changed
     from opsbridge.cli.inputs import Refuse, Refused
     from opsbridge.cli.preparing import Prepared
     from opsbridge.cli.replaying import Replay, Summary
@@ -37,8 +39,10 @@ class SummaryFormat(StrEnum):
 def replay(
     events: Annotated[
         str,
-        typer.Argument(metavar="EVENTS|DIR|-", help="JSON lines, may be gzip; recorded topics; - reads stdin."),
+        typer.Argument(metavar="EVENTS|DIR|-", help="A payload a line, may be gzip; recorded topics; - reads stdin."),
     ],
+    source: Source = "auto",
+    mappings: Mappings = None,
     topology: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Topology file or directory; may be repeated.")
     ] = None,
@@ -60,6 +64,10 @@ def replay(
         str | None, typer.Option(metavar="FILE", help="What people and tools said meanwhile, as JSON lines.")
     ] = None,
     context: Annotated[str | None, typer.Option(metavar="FILE", help="Change records, as JSON lines.")] = None,
+    topology_history: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="How the topology changed, as JSON lines with time, key and value."),
+    ] = None,
     records: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it goes what the topics would have, a file per entity.")
     ] = None,
@@ -77,12 +85,14 @@ def replay(
     """
     from threading import Lock
 
-    from opsbridge.cli.inputs import Refused, is_recording, read_events
+    from opsbridge.cli.inputs import Refused
     from opsbridge.cli.lines import name_of
+    from opsbridge.cli.payloads import EVENTS, Reading, is_recording
     from opsbridge.review.recorded import Recorder
 
     _require(not watch or bool(rules), "--watch is about --rules: give them")
     made = prepared(topology or [], rules or [], domains=domain_attribute(domains_by), known_errors=known_errors)
+    reading = Reading(source, mappings or (), lambda: int(time.time() * 1000))
     lock = Lock()
     with ExitStack() as files:
         incidents_file = _created(output, files)
@@ -92,17 +102,23 @@ def replay(
             suppressed=_writing(_created(suppressed, files)), records=None if recorder is None else recorder.write
         )
         recording = events if is_recording(events) else None
-        place = name_of(events) if recording is None else str(Path(recording, "events.jsonl"))
+        place = name_of(events) if recording is None else str(Path(recording, EVENTS))
         tell_meanwhile(run, feedback or recording, context or recording, rejections.tell)
-        with ExitStack() as reading:
+        changes = _changes(topology_history, context or recording, rejections.tell)
+        _require(not (watch and changes), "--watch is about rules on a topology that does not change")
+        if changes:
+            from opsbridge.cli.history import TopologyHistory
+
+            run.follow(TopologyHistory(made, changes, rejections.tell))
+        with ExitStack() as watching:
             if watch:
                 from opsbridge.cli.watching import Watcher
 
-                reading.enter_context(Watcher(run, made, lock).watching())
-            for line, event in read_events(events):
+                watching.enter_context(Watcher(run, made, lock).watching())
+            for line, payload in reading.events(events):
                 with lock:
-                    rejected = run.read(event, line.content)
-                if rejected:
+                    refused = run.read(payload)
+                for rejected in refused:
                     rejections.tell(Refused(place, line, rejected.reason, rejected.detail))
         run.finish()
         for incident in run.incidents():
@@ -116,6 +132,14 @@ def replay(
     if not figures.balanced:
         say("the accounts do not balance: this is a defect of OpsBridge, please report it with the input")
         raise typer.Exit(1)
+
+
+def _changes(history: str | None, context: str | None, refuse: "Refuse") -> "list[Changed]":
+    """What is said of the topology, with its times."""
+    from opsbridge.cli.history import history_of_context, read_history
+
+    told = [] if history is None else read_history(history, refuse)
+    return told if context is None else [*history_of_context(context), *told]
 
 
 def _require(fine: bool, otherwise: str) -> None:  # noqa: FBT001 # reads as a sentence
@@ -164,7 +188,7 @@ def tell_meanwhile(run: "Replay", feedback: str | None, context: str | None, ref
 
     def refusing(entity: str) -> "Refuse":
         def tell(refused: "Refused") -> None:
-            run.refuse(entity, refused.line.content, refused.reason, refused.detail)
+            run.refuse(entity, refused)
             refuse(refused)
 
         return tell

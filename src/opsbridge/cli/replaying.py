@@ -1,4 +1,4 @@
-"""The production core driven from lines: every line of canonical JSON goes through the whole pipeline, alone.
+"""The production core driven from payloads: each of their events goes through the whole pipeline, alone.
 
 Nothing here knows the command line, files or Kafka; `opsbridge replay` and tests call it. It keeps the id of every
 event (the ledger), so memory grows with the input; the stream does not do that.
@@ -6,11 +6,12 @@ event (the ledger), so memory grows with the input; the stream does not do that.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from opsbridge.cli.inputs import Saying
+from opsbridge.cli.inputs import Refused, Saying
+from opsbridge.cli.payloads import Payload
 from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import (
     Candidate,
@@ -32,7 +33,10 @@ from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
 from opsbridge.review.recorded import Recorded
 from opsbridge.review.written import Writing
+from opsbridge.rules.compile import RuleSet
 from opsbridge.sources.canonical import decode
+from opsbridge.sources.refused import one_of, placed
+from opsbridge.sources.source import Item
 
 Clock = Callable[[], int]
 """Milliseconds since 1970: the reader's time, which bounds events' times from above."""
@@ -69,7 +73,7 @@ class FinalIncident(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Where every line that was read ended."""
+    """Where every event that was read ended."""
 
     read: int
     places: dict[str, dict[str, int]]
@@ -115,6 +119,48 @@ class Tally:
                 self.shadow[decision.rule, decision.would] += 1
 
 
+class Estate(Protocol):
+    """What a run decides by."""
+
+    @property
+    def graph(self) -> CIGraph:
+        """The topology."""
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules, as far as they ask for CIs by that."""
+
+    @property
+    def misfits(self) -> tuple[Discrepancy, ...]:
+        """What of the topology does not fit."""
+
+
+class Written(Protocol):
+    """A record of the topology, as it was read."""
+
+    @property
+    def time(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def key(self) -> str:
+        """Of the record."""
+
+    @property
+    def content(self) -> bytes | None:
+        """Its value; None: it was withdrawn."""
+
+
+class Changing(Protocol):
+    """A topology that changes with event time (history.py)."""
+
+    def due(self) -> int | None:
+        """When it is another one next."""
+
+    def advance(self, now: int) -> tuple[Sequence[Written], Estate | None]:
+        """What was told until then, and the estate of that time, if it is another one."""
+
+
 class Replay:
     """One run of the pipeline over one input."""
 
@@ -131,6 +177,7 @@ class Replay:
         self._clock = clock
         self._suppressed = suppressed
         self._writing = None if records is None else Writing(graph, records)
+        self._topology: Changing | None = None
         self._unsaid: deque[Saying] = deque()
         self._unheard: Callable[[Saying, str], None] | None = None
         self.pipeline = Pipeline(graph, book, weights)
@@ -151,37 +198,72 @@ class Replay:
         self._write("context", content, f"change:{record.id}")
         self.pipeline.learn(record)
 
-    def refuse(self, entity: str, content: bytes, reason: str, detail: str) -> None:
+    def follow(self, topology: "Changing") -> None:
+        """The topology is as this says, as of event time."""
+        self._topology = topology
+
+    def refuse(self, entity: str, refused: Refused) -> None:
         """Feedback or context that is none was read."""
+        content = refused.line.content
         offset = self._write(entity, content)
         if self._writing is not None:
-            self._writing.refused(entity, offset, content, reason, detail, _STAGES[entity])
+            self._writing.refused(entity, offset, content, [refused], _STAGES[entity])
 
-    def read(self, payload: bytes | Report | Rejected, content: bytes = b"") -> Rejected | None:
-        """Take in one event; what was wrong with it, if it is none. A caller may have decoded or rejected it.
+    def read(self, payload: Payload) -> list[Rejected]:
+        """Take in the events of one payload, one after the other; what was wrong with those that are none."""
+        first = next((item for item in payload.items if isinstance(item, Report)), None)
+        self._as_of(first)
+        self._let_say(first)
+        offset = self._received(payload)
+        refused: list[Rejected] = []
+        for item in payload.items:
+            answer = self.take(item)
+            if isinstance(answer, Rejected):
+                refused.append(placed(item, payload.items, answer))
+            elif self._writing is not None and answer is not None and answer.route:
+                one = one_of(payload.items, item)
+                self._writing.routed(payload.content if one is None else msgspec.json.encode(one), answer)
+        if refused and self._writing is not None:
+            self._writing.refused("events", offset, payload.content, refused)
+        return refused
 
-        `content`: its bytes, where they are not the payload and records are wanted.
-        """
-        report = decode(payload) if isinstance(payload, bytes) else payload
-        if self._unsaid and isinstance(report, Report):
-            self._say(round(report.time.timestamp() * 1000))
-        content = payload if isinstance(payload, bytes) else content
-        offset = self._write("events", content)
-        decisions = self.pipeline.advance([report], self._clock())
-        answer = next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
-        if self._writing is not None and isinstance(answer, Rejected):
-            self._writing.refused("events", offset, content, answer.reason, answer.detail)
-        elif self._writing is not None and isinstance(answer, Withheld) and answer.route:
-            self._writing.routed(content, answer)
+    def take(self, item: Item) -> Rejected | Withheld | None:
+        """Take in one event; why it is not heard, if it is not."""
+        self._as_of(item)
+        self._let_say(item)
+        decisions = self.pipeline.advance([item], self._clock())
         self._told(decisions)
         for event in self.pipeline.accepted:
             self.ledger.heard(event.id, event.fingerprint)
-        return answer if isinstance(answer, Rejected) else None
+        return next((each for each in decisions if isinstance(each, Rejected | Withheld)), None)
 
     def finish(self) -> None:
         """The input ends: let all be said, and everything be settled and reported."""
         self._say(None)
         self._told(self.pipeline.finish())
+
+    def _as_of(self, item: Item | None) -> None:
+        """Let the topology be what it was at the event's time; a broken clock brings no time."""
+        topology = self._topology
+        if topology is None or not isinstance(item, Report):
+            return
+        now = round(item.time.timestamp() * 1000)
+        if not OLDEST_MS <= now <= self._clock() + MAX_FUTURE_MS:
+            return
+        while (due := topology.due()) is not None and due <= now:
+            if 0 < self.pipeline.first.now < due:
+                self._told(self.pipeline.expire(due))
+            told, estate = topology.advance(due)
+            for changed in told:
+                if self._writing is not None:
+                    self._writing.now = changed.time
+                    self._writing.read("context", changed.content, changed.key)
+            if estate is not None:
+                self.reload(estate.rules.book, estate.graph, estate.misfits)
+
+    def _let_say(self, item: Item | None) -> None:
+        if self._unsaid and isinstance(item, Report):
+            self._say(round(item.time.timestamp() * 1000))
 
     def _say(self, before: int | None) -> None:
         """Let be said what was said before that time, which comes now; None: all. A broken clock brings no time."""
@@ -197,7 +279,7 @@ class Replay:
                 self._told(answer)
                 continue
             if self._writing is not None:
-                self._writing.refused("feedback", offset, saying.line.content, "unknown_target", answer, "response")
+                self._writing.refused("feedback", offset, saying.line.content, [saying.refused(answer)], "response")
             if self._unheard is not None:
                 self._unheard(saying, answer)
 
@@ -207,9 +289,21 @@ class Replay:
         self._writing.now = self.pipeline.first.now
         return self._writing.read(entity, content, key)
 
-    def reload(self, book: Rulebook, graph: CIGraph | None = None) -> None:
-        """Go on with other rules (and the same estate, where they have changed what its edges cost)."""
-        self.pipeline = self.ledger.pipeline = self.pipeline.reloaded(book, graph)
+    def _received(self, payload: Payload) -> int:
+        """Its timestamp is event time, as of all that is written; but for what may need to know when it arrived."""
+        if self._writing is None:
+            return 0
+        self._writing.now = self.pipeline.first.now
+        needed = any(not isinstance(item, Rejected) for item in payload.items) and isinstance(
+            decode(payload.content), Rejected
+        )
+        return self._writing.received(payload.content, payload.headers, payload.arrived_ms if needed else None)
+
+    def reload(self, book: Rulebook, graph: CIGraph | None = None, misfits: Iterable[Discrepancy] = ()) -> None:
+        """Go on with other rules, or another topology, of which `misfits` do not fit."""
+        self.pipeline = self.ledger.pipeline = self.pipeline.reloaded(book, graph, misfits)
+        if self._writing is not None and graph is not None:
+            self._writing.graph = graph
 
     def _told(self, decisions: Iterable[Decision]) -> None:
         decisions = list(decisions)

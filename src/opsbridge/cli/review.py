@@ -13,8 +13,10 @@ from opsbridge.cli.options import (
     ConfigFile,
     DomainsBy,
     KnownErrors,
+    Mappings,
     OutputFormat,
     Sets,
+    Source,
     domain_attribute,
     settings_from,
 )
@@ -22,6 +24,7 @@ from opsbridge.cli.output import Format, say, show_table, write_json
 
 if TYPE_CHECKING:
     from opsbridge.cli.inputs import Refused
+    from opsbridge.cli.payloads import Reading
     from opsbridge.cli.preparing import Prepared
     from opsbridge.review.model import Review
     from opsbridge.review.recorded import Recorded
@@ -37,10 +40,13 @@ def review(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE|DIR|-", help="Events as JSON lines, which are replayed; or a directory of recorded topics."
+            metavar="FILE|DIR|-",
+            help="Events, a payload a line, to be replayed; or a directory of recorded topics.",
         ),
     ] = None,
     *,
+    read_as: Source = "auto",
+    mappings: Mappings = None,
     topic: Annotated[bool, typer.Option("--topic", help="Read the live topics instead.")] = False,
     since: Annotated[
         str | None,
@@ -88,19 +94,25 @@ def review(
     _require(recording or not replay, "--replay is about a directory of recorded topics")
     replays = source is not None and (replay or not recording)
     _require(replays or not (feedback or context), "--feedback and --context are about events that are replayed")
+    from opsbridge.cli.payloads import Reading
+    from opsbridge.settings.inputs import inputs
+
     known = None if outages is None else read_outages(outages)
     back = _milliseconds(since or (DEFAULT_SINCE if topic else None))
     if topic:
         settings = settings_from(config, bootstrap_servers, sets)
         made = _of_settings(settings, topology, rules, known_errors)
+        sources = inputs(settings)
         records: Iterable[Recorded] = _live(settings)
     else:
         domains = domain_attribute(domains_by)
         made = prepared(topology or [], rules or [], domains=domains, known_errors=known_errors)
-        records = _replayed(made, source or "", feedback, context) if replays else _recorded(source or "")
+        reading = Reading(read_as, mappings or ())
+        sources = reading.inputs
+        records = _replayed(made, source or "", reading, feedback, context) if replays else _recorded(source or "")
     kinds = {rule.id: rule.kind for rule in made.rules.rules}
     until = int(time.time() * 1000) if topic else None
-    found = reviewed(records, made.graph, made.rules.book, kinds, known, back=back, until=until)
+    found = reviewed(records, made.graph, made.rules.book, kinds, known, sources, back=back, until=until)
     if html is not None:
         _write(html, page(found))
     if as_json or output is Format.JSON:
@@ -161,17 +173,19 @@ def _live(settings: "Settings") -> "list[Recorded]":
     return asyncio.run(all_held())
 
 
-def _replayed(made: "Prepared", source: str, feedback: str | None, context: str | None) -> "list[Recorded]":
+def _replayed(
+    made: "Prepared", source: str, reading: "Reading", feedback: str | None, context: str | None
+) -> "list[Recorded]":
     """What the topics would have if these events came."""
-    from opsbridge.cli.inputs import is_recording, read_events
+    from opsbridge.cli.payloads import is_recording
     from opsbridge.cli.replay import tell_meanwhile
 
     records: list[Recorded] = []
     run = made(records=records.append)
     recording = source if is_recording(source) else None
     tell_meanwhile(run, feedback or recording, context or recording, _refused)
-    for line, event in read_events(source):
-        run.read(event, line.content)
+    for _, payload in reading.events(source):
+        run.read(payload)
     run.finish()
     return records
 

@@ -1,6 +1,7 @@
 """`opsbridge send`: publishes lines to an input topic, as they are, with the key that belongs to them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -22,6 +23,9 @@ TOLD: Final = 20
 KeyOf: TypeAlias = "Callable[[Mapping[str, object]], object]"
 """From a line's object to what its key is, if that is text."""
 
+Look: TypeAlias = "Callable[[str, bytes], bytes | None]"
+"""Tells what is wrong with a line, which stands at that place; its key."""
+
 
 class To(StrEnum):
     """What the lines are."""
@@ -32,32 +36,41 @@ class To(StrEnum):
 
 
 def send(
-    events: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON lines, may be gzip; - reads stdin.")],
+    events: Annotated[str, typer.Argument(metavar="FILE|-", help="A payload a line, may be gzip; - reads stdin.")],
     to: Annotated[To, typer.Option(help="What the lines are.")] = To.EVENTS,
     topic: Annotated[str | None, typer.Option(help="Where to; else the (first) topic of the settings.")] = (None),
-    key_field: Annotated[str, typer.Option(help="Field of events whose text is the record's key.")] = "ci",
+    key_field: Annotated[
+        str | None, typer.Option(help="Field of events whose text is the record's key; ci if not given.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the events come as, told in a header of the records.")
+    ] = None,
     config: ConfigFile = None,
     bootstrap_servers: BootstrapServers = None,
     sets: Sets = None,
 ) -> None:
     """Publish events, feedback or context to Kafka: `opsbridge send events.jsonl -b localhost:9092`.
 
-    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters; of feedback and context it
-    is told here too. Records of one key keep their order; lines without it are spread over the partitions. The key of
-    feedback is its situation's id.
+    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters; of feedback, context and
+    events with --source it is told here too. Records of one key keep their order; lines without it are spread over the
+    partitions. The key of feedback is its situation's id, that of events with --source the fingerprint of the first.
     """
     from opsbridge.stream.topics import topic_name
 
+    if source is not None and to is not To.EVENTS:
+        raise typer.BadParameter("--source is about events")
     settings = settings_from(config, bootstrap_servers, sets)
     inputs = settings.topics.inputs
     name = topic or (inputs[0].topic if inputs and to is To.EVENTS else topic_name(settings.topics, to))
     key_of: dict[To, KeyOf] = {
-        To.EVENTS: lambda line: line.get(key_field),
+        To.EVENTS: lambda line: line.get(key_field or "ci"),
         To.FEEDBACK: _situation,
-        To.CONTEXT: lambda line: f"{line.get('kind')}:{line.get('id')}",
+        To.CONTEXT: _context_key,
     }
     useless: list[str] = []
-    sent, unkeyed = asyncio.run(_send(settings, name, events, key_of[to], _reader(to, useless)))
+    key = _reader(to, key_of[to], useless) if source is None else _events_reader(settings, source, useless)
+    headers = [] if source is None else [("opsbridge-source", source.encode())]
+    sent, unkeyed = asyncio.run(_send(settings, name, events, key, headers))
     for told in useless[:TOLD]:
         say(told)
     without = f", {unkeyed} of them without key" if unkeyed else ""
@@ -65,23 +78,54 @@ def send(
     say(f"{sent} lines sent to {name}{without}{dead}")
 
 
-def _reader(to: To, useless: list[str]) -> Callable[[str, bytes], None]:
+def _context_key(line: "Mapping[str, object]") -> str:
+    """The key without which a record of the context cannot be withdrawn (docs/topics.md)."""
+    origin = line.get("origin")
+    whose = f"{origin}:" if origin else ""
+    names = f"{line.get('from')}>{line.get('on')}" if line.get("kind") == "edge" else line.get("id")
+    return f"{line.get('kind')}:{whose}{names}"
+
+
+def _reader(to: To, key_of: KeyOf, useless: list[str]) -> Look:
     """What tells of feedback and context that nobody will understand, at its place; events have rules for that."""
     from opsbridge.core.decisions import Rejected
     from opsbridge.sources.operations import decode_context, decode_feedback
 
     decode = {To.FEEDBACK: decode_feedback, To.CONTEXT: decode_context}.get(to)
 
-    def read(place: str, line: bytes) -> None:
+    def read(place: str, line: bytes) -> bytes | None:
         found = decode(line) if decode is not None else None
         if isinstance(found, Rejected):
             useless.append(f"{place}: {found.reason}: {found.detail}")
+        return _key(line, key_of)
+
+    return read
+
+
+def _events_reader(settings: "Settings", source: str, useless: list[str]) -> Look:
+    """The same for events that come as this source: their key is that of the first one's alert."""
+    from opsbridge.core.decisions import Rejected
+    from opsbridge.core.intake import Report
+    from opsbridge.settings.inputs import inputs
+    from opsbridge.sources.catalogue import UnknownSourceError
+
+    try:
+        items_of = inputs(settings).sources.named(source).items
+    except UnknownSourceError as error:
+        raise typer.BadParameter(str(error), param_hint="--source") from None
+
+    def read(place: str, line: bytes) -> bytes | None:
+        items = items_of(line, (), int(time.time() * 1000))
+        refused = [item for item in items if isinstance(item, Rejected)]
+        useless.extend(f"{place}: {each.reason}: {each.detail}" for each in refused)
+        first = next((item for item in items if isinstance(item, Report)), None)
+        return None if first is None else (first.fingerprint or first.ci).encode()
 
     return read
 
 
 async def _send(
-    settings: "Settings", topic: str, path: str, key_of: KeyOf, look: Callable[[str, bytes], None]
+    settings: "Settings", topic: str, path: str, key_of: Look, headers: list[tuple[str, bytes]]
 ) -> tuple[int, int]:
     from opsbridge.stream.outbox import BatchWriter, Outbox
 
@@ -90,9 +134,9 @@ async def _send(
     try:
         outbox = Outbox(writer)
         sent = unkeyed = 0
-        for place, key, value in _records(path, key_of, settings.kafka.max_message_bytes):
-            look(place, value)
-            outbox.add(topic, key, value)
+        for place, value in _records(path, settings.kafka.max_message_bytes):
+            key = key_of(place, value)
+            outbox.add(topic, key, value, headers=headers)
             sent += 1
             unkeyed += key is None
             if len(outbox) >= BATCH:
@@ -103,14 +147,14 @@ async def _send(
         await writer.stop()
 
 
-def _records(path: str, key_of: KeyOf, limit: int) -> Iterator[tuple[str, bytes | None, bytes]]:
+def _records(path: str, limit: int) -> Iterator[tuple[str, bytes]]:
     from opsbridge.cli.lines import UnreadableError, name_of, read_lines
 
     for line in read_lines(path, keep=limit):
         place = f"{name_of(path)}:{line.number}"
         if line.size > limit:
             raise UnreadableError(f"{place}: {line.size} bytes exceed kafka.max_message_bytes ({limit})")
-        yield place, _key(line.content, key_of), line.content
+        yield place, line.content
 
 
 def _situation(line: Mapping[str, object]) -> object:

@@ -36,6 +36,9 @@ def _compare(
         if choice in old and choice in new:
             yield from _choices(old[choice], new[choice], old_all, new_all, writer, place)
             return
+    if writer == "others" and "oneOf" in new:  # there was one kind, now there are several
+        yield from _choices([old], new["oneOf"], old_all, new_all, writer, place)
+        return
     if "enum" in old and "enum" in new:
         if gone := [value for value in old["enum"] if value not in new["enum"]]:
             yield f"{place}: no longer one of {gone}"

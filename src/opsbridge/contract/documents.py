@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, RootModel, TypeAdapter
 
-from opsbridge.contract.inputs import ChangeRecord, Event, Feedback
+from opsbridge.contract.inputs import Context, Event, Feedback
 from opsbridge.contract.records import (
     ChangeRequest,
     Incident,
@@ -48,7 +48,7 @@ class Message:
 MESSAGES: Final[Mapping[str, Message]] = {
     "events": Message(Event, "others"),
     "feedback": Message(Feedback, "others"),
-    "context": Message(ChangeRecord, "others"),
+    "context": Message(Context, "others"),
     "alerts": Message(Alerts, "opsbridge"),
     "situations": Message(SituationUpdate, "opsbridge"),
     "incidents": Message(Incident, "opsbridge"),

@@ -1,8 +1,9 @@
 """What others write: events, feedback and change records. Anything else is an error with its place."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, RootModel
+from pydantic.config import JsonDict
 
 from opsbridge.contract.shapes import IncidentId, Input, ResponseId, Severity, Shape, SituationId
 
@@ -11,17 +12,35 @@ Note = Annotated[str, Field(max_length=8_000)]
 Fingerprints = Annotated[tuple[Name, ...], Field(min_length=1, max_length=200)]
 
 
-class Event(Shape):
-    """The canonical event: one report about one CI at one time. Unknown fields are ignored."""
+_NAMED_OR_BY_KEY: Final[JsonDict] = {
+    "anyOf": [
+        {"required": ["ci", "class"]},
+        {
+            "properties": {
+                "by_key": {"const": True},
+                "state": {"const": "resolved"},
+                "fingerprint": {"type": "string"},
+            },
+            "required": ["by_key", "fingerprint"],
+        },
+    ]
+}
+
+
+class Event(Shape, json_schema_extra=_NAMED_OR_BY_KEY):
+    """The canonical event: one report about one CI at one time. Unknown fields are ignored.
+
+    A topic that is read as another source holds that tool's payloads instead.
+    """
 
     id: Name
     """Chosen by the sender; the same id means the same event sent again."""
     time: AwareDatetime
     """When it happened."""
-    ci: Name
-    """The CI's id, or an alias."""
-    class_: Name = Field(alias="class")
-    """What kind of condition."""
+    ci: Name = ""
+    """The CI's id, or an alias; only a resolution by key may lack it."""
+    class_: Name = Field(default="", alias="class")
+    """What kind of condition; only a resolution by key may lack it."""
     state: Literal["firing", "resolved"]
     severity: Severity | None = None
     """A firing event needs one."""
@@ -32,6 +51,8 @@ class Event(Shape):
     labels: dict[str, str] = Field(default_factory=dict)
     fingerprint: Name | None = None
     """The sender's own key of the alert; without it, CI and class identify it."""
+    by_key: bool = False
+    """The alert is kept by its fingerprint, not by its CI; all its reports say so."""
 
 
 class _Said(Input):
@@ -229,3 +250,79 @@ class ChangeRecord(Input):
     """cancelled: it does not happen, and counts for nothing."""
     suppresses: bool = False
     """Its window is a maintenance window of its CIs."""
+
+
+class Provider(Input):
+    """A provider, and what kind of dependency it is."""
+
+    on: Name
+    type: str = ""
+
+
+class GroupMember(Input):
+    """One provider of a group."""
+
+    ci: Name
+    weight: int = 1
+
+
+class Need(Input):
+    """Providers of which some can be spared."""
+
+    of: tuple[Name | GroupMember, ...]
+    name: str = ""
+    at_least: int = 1
+    type: str = ""
+
+
+Origin = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")]
+
+
+class CI(Input):
+    """A CI as a topology file would state it; the key is `ci:` and its id, with an origin `ci:ORIGIN:` and its id."""
+
+    kind: Literal["ci"]
+    id: Name
+    type: str = ""
+    name: str = ""
+    owner: str = ""
+    group: str = ""
+    category: str = ""
+    runbook: str = ""
+    links: tuple[str, ...] = ()
+    users: Annotated[int, Field(ge=0)] = 0
+    environment: str = ""
+    site: str = ""
+    tier: int | None = None
+    service: bool | None = None
+    monitored: bool = True
+    service_time: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    aliases: tuple[Name, ...] = ()
+    depends_on: tuple[Name | Provider, ...] = ()
+    needs: tuple[Need, ...] = ()
+    origin: Origin = ""
+    """Who says so; empty: in the place of what is written by hand."""
+    precedence: int = 0
+    """Of several origins that state a field, the one with the highest holds."""
+
+
+class Edge(Input):
+    """A dependency; the key is `edge:FROM>ON`, with an origin `edge:ORIGIN:FROM>ON`."""
+
+    kind: Literal["edge"]
+    from_: Name = Field(alias="from")
+    """The dependent."""
+    on: Name
+    """The provider."""
+    type: str = ""
+    undirected: bool = False
+    origin: Origin = ""
+    observed: bool = False
+    """Seen, not stated: it ages out, so it needs `seen` or `expires`."""
+    seen: AwareDatetime | None = None
+    expires: AwareDatetime | None = None
+
+
+class Context(RootModel[Annotated[ChangeRecord | CI | Edge, Field(discriminator="kind")]]):
+    """What is known about CIs besides events; the key names kind and id, and no value withdraws what it names."""

@@ -136,6 +136,8 @@ class Incident(Shape):
     """What auto-responses have tried."""
     history: tuple[Entry, ...] = ()
     """Who did what when; the newest 50."""
+    topology: str = ""
+    """The digest of the topology by which it was decided."""
 
 
 class IncidentMembers(Shape):

@@ -45,6 +45,10 @@ class Alert(Shape):
     """Why it may belong with alerts that no edge connects it with."""
     marks: tuple[tuple[str, int, str, float | str | None], ...] = ()
     """For OpsBridge itself."""
+    domain: str = ""
+    """The correlation domain that hears of this firing from its opening to its resolution."""
+    shared: bool = False
+    """That is a backbone."""
 
 
 class RecentChange(Shape):
@@ -96,6 +100,8 @@ class Situation(Shape):
     """...and those that sent something, up to 50."""
     correction: str = ""
     """The id of the feedback by which people put its alerts together; empty: the evidence did."""
+    topology: str = ""
+    """The digest of the topology by which it was decided."""
 
 
 class SituationUpdate(Shape):
@@ -106,6 +112,8 @@ class SituationUpdate(Shape):
     parts: int
     moved: Moved
     told_ms: int = 0
+    home: str = ""
+    """For OpsBridge itself: the backbone that hears of it."""
 
 
 class Suppressed(Shape):
@@ -146,7 +154,9 @@ class Shadow(Shape):
 class Discrepancy(Shape):
     """What configuration management should know; the key is the reference."""
 
-    kind: Literal["unknown_ci", "alias_conflict", "contradicted_edge", "missing_edge"]
+    kind: Literal[
+        "unknown_ci", "alias_conflict", "contradicted_edge", "missing_edge", "orphan", "unknown_end", "unusable"
+    ]
     reference: str
     """The CI's name, or both ends of an edge joined by ` -> `, the dependent first."""
     first_event: str

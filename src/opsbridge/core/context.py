@@ -1,4 +1,4 @@
-"""Context: what is known about CIs besides their events; today, change records. From the `context` topic or a file.
+"""Context: what is known about CIs besides their events and the topology: changes. From the `context` topic or a file.
 
 A record is in force from the moment it is learned, by its own times: a change counts as recent for a while after it
 began, and its window is open from its begin to its end. So every answer is the same however late and in whatever order
@@ -62,6 +62,8 @@ class _Change(msgspec.Struct, frozen=True, gc=False):
     """FOREVER: nobody knows when."""
     suppresses: bool
     cis: tuple[str, ...]
+    named: tuple[str, ...]
+    """The same as the record names them."""
 
     def under_way(self, at: int) -> bool:
         return self.began <= at < self.ended
@@ -115,10 +117,25 @@ class Context:
             open_end if record.ends is None else max(began, milliseconds(record.ends)),
             record.suppresses,
             tuple(dict.fromkeys(map(self._id, record.cis))),
+            record.cis,
         )
         self._changes[change.id] = change
         for ci in change.cis:
             self._by_ci.setdefault(ci, {})[change.id] = change
+
+    def bind(self, graph: CIGraph) -> None:
+        """The graph is another one: names of CIs mean what it says."""
+        self._graph = graph
+        again: dict[str, dict[str, _Change]] = {}
+        for change in self._changes.values():
+            cis = tuple(dict.fromkeys(map(self._id, change.named)))
+            if cis != change.cis:
+                change = self._changes[change.id] = msgspec.structs.replace(change, cis=cis)
+                self.version += 1
+            for ci in cis:
+                again.setdefault(ci, {})[change.id] = change
+        self._by_ci.clear()
+        self._by_ci.update(again)
 
     def forget(self, change: str) -> None:
         """The change is withdrawn; of one that is not known, nothing happens."""

@@ -97,6 +97,10 @@ class Transition(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class
     grounds: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     """Of inhibitions."""
+    domain: str = ""
+    """The domain that hears of this firing, from its opening to its resolution; empty: the one its CI is in."""
+    shared: bool = False
+    """That is a backbone."""
 
 
 class Suppressed(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
@@ -256,6 +260,8 @@ class Situation(msgspec.Struct, frozen=True):
     """...and those that sent something, or have something behind them that did, up to 50."""
     correction: str = ""
     """The feedback by which an operator put its alerts together; empty if evidence did."""
+    topology: str = ""
+    """The digest of the topology by which it was decided."""
 
 
 class RecentChange(msgspec.Struct, frozen=True):
@@ -282,6 +288,8 @@ class SituationUpdate(msgspec.Struct, frozen=True):
     moved: Moved
     told_ms: int = 0
     """The tick, in event time, at which this was told."""
+    home: str = ""
+    """The backbone that decides what it has to do with other domains; empty: it is told as it is."""
 
 
 class Regroup(msgspec.Struct, frozen=True):
@@ -301,12 +309,19 @@ class Regroup(msgspec.Struct, frozen=True):
     """The situation that they belong to; empty: one of their own."""
 
 
+DiscrepancyKind = Literal[
+    "unknown_ci", "alias_conflict", "contradicted_edge", "missing_edge", "orphan", "unknown_end", "unusable"
+]
+
+
 class Discrepancy(msgspec.Struct, frozen=True, gc=False):
     """Something configuration management should know about a CI reference."""
 
-    kind: Literal["unknown_ci", "alias_conflict", "contradicted_edge", "missing_edge"]
+    kind: DiscrepancyKind
     """alias_conflict: a name that two CIs claim. contradicted_edge: the dependent does not feel it when the provider
-    fails. missing_edge: two CIs fail together again and again, and nothing connects them."""
+    fails. missing_edge: two CIs fail together again and again, and nothing connects them. orphan: a CI fails
+    again and again, and has no edges. unknown_end: a dependency on a CI that nobody defines. unusable: something else
+    that live topology says of a CI and that cannot be used."""
     reference: str
     """The record's key: the CI reference, or both ends of the edge joined by ` -> `, dependent first."""
     first_event: str

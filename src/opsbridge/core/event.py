@@ -59,6 +59,13 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of the rules with a memory that it concerns."""
     observed: bool = False
     """Only rules hear of it: it is no report of an alert (informational, or a copy for another partition)."""
+    by_key: bool = False
+    """Its alert is kept where its fingerprint is, not where its CI is: a resolution need not name a CI."""
+
+    @property
+    def home(self) -> str:
+        """The text whose hash decides in which partition its alert is kept."""
+        return self.fingerprint if self.by_key else self.ci
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

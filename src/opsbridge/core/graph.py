@@ -115,11 +115,13 @@ class CIGraph:
         "cis",
         "costs",
         "dependents",
+        "digest",
         "domains",
         "groups",
         "max_cost",
         "numbers",
         "optional",
+        "passing",
         "providers",
         "service_times",
     )
@@ -178,12 +180,26 @@ class CIGraph:
         """Whether CIs of more than one domain depend on it, or it is in none."""
         self.service_times: dict[int, ServiceTime] = dict(service_times or {})
         self.max_cost = max_cost
+        self.digest = ""
+        """Names this topology; empty: nobody has named it."""
+        self.passing: Mapping[int, bool] = {}
+        """CIs whose dependencies may go while situations are open, and whether they may go themselves (holding.py)."""
         self._homes = _homes(self) if any(self.backbone) else {}
         self._expects: dict[int, tuple[int, ...]] = {}
         self._beyond: list[Reach | None] = [None] * len(self.cis)
         self._closures: dict[tuple[tuple[int, ...], tuple[int, ...]], Reach] = {}  # by providers and their costs
         self._pairs = _Pairs()  # equal pairs of all closures are one object
         self._kept = 0  # how many pairs all closures have
+
+    def altered(self, **parts: object) -> "CIGraph":
+        """A graph like this one in which these attributes are others, and what is worked out from them is not known."""
+        new = object.__new__(CIGraph)
+        for slot in self.__slots__:
+            setattr(new, slot, parts.get(slot, getattr(self, slot)))
+        new._expects = {}
+        new._beyond = [None] * len(new.cis)
+        new._closures, new._pairs, new._kept = {}, _Pairs(), 0
+        return new
 
     def __len__(self) -> int:
         return len(self.cis)

@@ -24,7 +24,7 @@ OLDEST_MS: Final = 946_684_800_000
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
-class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
+class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename={"class_": "class"}):
     """The canonical event as a source delivers it (docs/events.md): names for severity and state, RFC 3339 time.
 
     `fingerprint` is the source's own key for the alert; without it CI and class identify the alert.
@@ -32,20 +32,37 @@ class Report(msgspec.Struct, frozen=True, gc=False, rename={"class_": "class"}):
 
     id: _Name
     time: Annotated[datetime, msgspec.Meta(tz=True)]
-    ci: _Name
-    class_: _Name
+    ci: _Name = ""
+    class_: _Name = ""
+    """CI and class may be missing only where `incomplete` has nothing against it."""
     state: Literal["firing", "resolved"]
     severity: Literal["info", "warning", "minor", "major", "critical"] | None = None
     source: str = ""
     summary: str = ""
     labels: dict[str, str] = {}
     fingerprint: _Name | None = None
+    by_key: bool = False
+    """The alert is kept by its fingerprint and not by its CI, so that a resolution may name nothing else."""
+
+
+def incomplete(report: Report) -> Rejected | None:
+    """Why a report without CI or class is no event; None: it has both, or is a resolution whose key says enough."""
+    if report.ci and report.class_:
+        return None
+    if report.by_key and report.state == "resolved":
+        return None if report.fingerprint else _NO_KEY
+    return _NO_CLASS if report.ci else _NO_CI
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SEVERITY_OF: Final[dict[str | None, int]] = {None: -1} | SEVERITY_NUMBER
 _INFORMATIONAL: Final = Withheld("informational", "severity")
 _NO_SEVERITY: Final = Rejected(Reject.INVALID_FIELD, "a firing event needs a severity - at `$.severity`")
+_NO_CI: Final = Rejected(Reject.INVALID_FIELD, "Object missing required field `ci`")
+_NO_CLASS: Final = Rejected(Reject.INVALID_FIELD, "Object missing required field `class`")
+_NO_KEY: Final = Rejected(
+    Reject.INVALID_FIELD, "a resolution by key needs the fingerprint, or CI and class - at `$.fingerprint`"
+)
 
 
 class Intake:
@@ -68,10 +85,12 @@ class Intake:
         time = (since.days * 86_400 + since.seconds) * 1000 + (since.microseconds + 500) // 1000
         if not OLDEST_MS <= time <= now + MAX_FUTURE_MS:
             return _broken_clock(report.time, time)
-        reference = report.ci
+        reference, class_ = report.ci, report.class_
         number = self._numbers.get(reference)
+        if (number is None or not class_) and (lacking := incomplete(report)) is not None:
+            return lacking
         item = unknown_ci(reference) if number is None else self._cis[number]
-        ci, class_ = item.id, report.class_
+        ci = item.id
         firing = report.state == "firing"
         severity = _SEVERITY_OF[report.severity]
         if severity < 0:
@@ -91,9 +110,16 @@ class Intake:
             report.summary,
             report.labels,
         )
+        if report.by_key:
+            return self._decided(self._kept_by_key(event, item), item, number)
         if self._prepare is not None:
             event = self._prepare(event, item)
         return self._decided(event, item, number)
+
+    def _kept_by_key(self, event: Event, item: CI) -> Event:
+        """Its identity is the source's: what rules would make it of, a resolution need not have."""
+        prepared = event if self._prepare is None else self._prepare(event, item)
+        return msgspec.structs.replace(prepared, fingerprint=event.fingerprint, by_key=True)
 
     def derived(self, event: Event) -> Event | Withheld:
         """The same for an event that a rule made of others; its identity is the rule's and stays."""

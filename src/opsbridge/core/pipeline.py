@@ -40,6 +40,7 @@ from opsbridge.core.second_level.backbone import LATENESS_MS as BACKBONE_LATENES
 from opsbridge.core.second_level.backbone import Backbone, News, home, time_of
 from opsbridge.core.second_level.inhibition import GRACE_MS
 from opsbridge.core.second_level.level import LATENESS_MS, LONGEST_SILENCE_MS, QUIET_MS, TICK_MS, SecondLevel, Told
+from opsbridge.core.sharing import opens_at
 from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
 
@@ -92,8 +93,8 @@ class Accounts:
         """(place, reason) -> events: dead_letter, informational, suppressed, routed, alert (by outcome), expired."""
 
     def refused(self, answer: Rejected | Withheld) -> None:
-        """An event that intake did not let through."""
-        self.places[_place_of(answer)] += 1
+        """An event that intake or its source did not let through."""
+        self.places[place_of(answer)] += 1
 
     def heard(self, heard: Heard) -> None:
         """Events that the first level heard and derived, and what it has decided about earlier ones."""
@@ -121,7 +122,8 @@ class Accounts:
         return self.read == sum(self.places.values()) and all(count >= 0 for count in self.places.values())
 
 
-def _place_of(answer: Rejected | Withheld) -> tuple[str, str]:
+def place_of(answer: Rejected | Withheld) -> tuple[str, str]:
+    """(place, reason) where an event ends that intake or its source does not let through."""
     return ("dead_letter", answer.reason) if isinstance(answer, Rejected) else (answer.place, answer.reason)
 
 
@@ -136,20 +138,31 @@ class Pipeline:
         *,
         policies: Policies = Policies(),  # noqa: B008 - frozen
         context: Context | None = None,
+        shares: bool = False,
+        misfits: Iterable[Discrepancy] = (),
     ) -> None:
-        """`context`: what is known about CIs besides their events; without one, it is what is learned (`learn`)."""
+        """`context`: what is known about CIs besides their events; without one, it is what is learned (`learn`).
+
+        `misfits`: what live topology says that does not fit; coordination tells it once. `shares`: a backbone has
+        decided before, and goes on with that whether or not this graph has one.
+        """
         self.context = Context(graph) if context is None else context
         reopen = policies.reopen_within_ms
         self.intake = Intake(graph, book)
-        self.first = FirstLevel(book, accept=self.intake.derived, context=self.context)
+        self.first = FirstLevel(
+            book,
+            accept=self.intake.derived,
+            context=self.context,
+            place=lambda alert: opens_at(graph, alert.ci, alert.grounds, known=alert.known_ci),
+        )
         self.second = SecondLevel(graph, book, weights, context=self.context, reopen_within_ms=reopen)
         self.backbone = (
             Backbone(graph, book, weights, context=self.context, reopen_within_ms=reopen)
-            if any(graph.backbone)
+            if shares or any(graph.backbone)
             else None
         )
         self.response = ResponseSelection(book, graph, policies.response)
-        self.coordination = Coordination(policies.automation, graph)
+        self.coordination = Coordination(policies.automation, graph, misfits)
         self.accounts = Accounts()
         self._graph = graph
         self._weights = weights
@@ -159,15 +172,18 @@ class Pipeline:
         self.accepted: list[Event] = []
         """The events of the last `advance` that went on as reports of alerts."""
 
-    def advance(self, reports: Iterable[Report | Rejected], now: int) -> list[Decision]:
-        """What follows from these reports; `now` is the clock of the reader and only bounds the events' times."""
+    def advance(self, items: Iterable[Report | Withheld | Rejected], now: int) -> list[Decision]:
+        """What follows from these items, as sources made them of payloads: reports, and what they let not become one.
+
+        `now` is the clock of the reader and only bounds the events' times.
+        """
         decisions: list[Decision] = []
         events: list[Event] = []
         accept = self.intake.accept
         read = 0
-        for report in reports:
+        for item in items:
             read += 1
-            answer = accept(report, now) if isinstance(report, Report) else report
+            answer = accept(item, now) if isinstance(item, Report) else item
             if isinstance(answer, Event):
                 events.append(answer)
             else:
@@ -304,13 +320,24 @@ class Pipeline:
             changed += [(name + key, value) for key, value in stage.changes()]
         return changed
 
-    def reloaded(self, book: Rulebook, graph: CIGraph | None = None) -> "Pipeline":
+    def reloaded(self, book: Rulebook, graph: CIGraph | None = None, misfits: Iterable[Discrepancy] = ()) -> "Pipeline":
         """A pipeline with other rules that goes on where this one is: open alerts and running windows are kept.
 
-        `graph`: the same estate, where rules have changed what its edges cost. This pipeline is not to be used any
-        more; it must be one whose `changes` nobody else has taken.
+        `graph`: the estate as it is from now on, where rules have changed what its edges cost, or its topology has
+        changed. This pipeline is not to be used any more; it must be one whose `changes` nobody else has taken.
         """
-        new = Pipeline(graph or self._graph, book, self._weights, policies=self._policies, context=self.context)
+        if graph is not None:
+            self.context.bind(graph)
+        shares = self.backbone is not None
+        new = Pipeline(
+            self._graph if graph is None else graph,
+            book,
+            self._weights,
+            policies=self._policies,
+            context=self.context,
+            shares=shares,
+            misfits=misfits,
+        )
         new._saved = self._saved | dict(self.changes())
         new.restore((key, value) for key, value in new._saved.items() if value is not None)
         new.accounts = self.accounts

@@ -57,7 +57,7 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     """A person, an executor, or `opsbridge`."""
     what: str
     """The kind of feedback, or what OpsBridge did: `opened`, `resolved`, `closed`, `reopened`, `merged`, `priority`,
-    `escalated`, `woke`, `response`."""
+    `escalated`, `woke`, `response`, `topology`."""
     detail: str = ""
     refused: str = ""
     """Why it changed nothing; empty: it did."""
@@ -109,6 +109,8 @@ class Incident(msgspec.Struct, frozen=True):
     attempts: tuple[Attempt, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     """The newest 50 entries."""
+    topology: str = ""
+    """The digest of the topology by which it was decided."""
 
 
 class IncidentMembers(msgspec.Struct, frozen=True):

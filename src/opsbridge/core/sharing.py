@@ -1,9 +1,11 @@
 """Where an event has to be heard, and where an alert: what must be worked on together, whatever the partitions.
 
-A rule whose `group_by` has no `ci` keeps each of its groups in one place, whichever CIs the events come from; that
-place gets a copy of the event that only rules hear. Intake asks this for what goes on, the first level for what it
-derives. Alerts are heard by correlation domain.
+An event is heard with its CI, or with its key where its alert is kept by that. A rule whose groups are kept elsewhere,
+by another field or by the CI of such an alert, gets a copy there that only rules hear. Intake asks this for what goes
+on, the first level for what it derives. What alerts have to tell is heard by correlation domain.
 """
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,31 +16,47 @@ from opsbridge.core.rulebook import Rulebook
 
 
 def copies(event: Event, book: Rulebook) -> list[tuple[str, Event]]:
-    """(text whose hash decides the partition, the event as it is to be heard there); each text once, the CI's first.
+    """(text whose hash decides the partition, the event as it is to be heard there); each text once, its alert's first.
 
-    An event that nobody would hear at its CI is not sent there.
+    An event that nobody would hear with its alert is not sent there.
     """
+    kept = event.home
     own: list[Mark] = []
     away: dict[str, list[Mark]] = {}
     for mark in event.marks:
         rule = book.derivations.get(mark.rule)
-        home = event.ci if rule is None else rule.home(mark.group)
-        (own if home == event.ci else away.setdefault(home, [])).append(mark)
+        home = kept if rule is None else rule.home(mark.group)
+        (own if home == kept else away.setdefault(home, [])).append(mark)
     if not away:
-        return [(event.ci, event)]
-    found = [(event.ci, msgspec.structs.replace(event, marks=tuple(own)))] if own or not event.observed else []
+        return [(kept, event)]
+    found = [(kept, msgspec.structs.replace(event, marks=tuple(own)))] if own or not event.observed else []
     return found + [
         (home, msgspec.structs.replace(event, marks=tuple(there), observed=True)) for home, there in away.items()
     ]
 
 
 def domain_of(graph: CIGraph, transition: Transition) -> str:
-    """Where a transition is heard: with the CI graph's component, or with whatever shares its ground.
+    """Where a transition is heard, in the backbone or not."""
+    return heard_at(graph, transition)[0]
 
-    A CI without edges is a domain of its own, unless a rule joins its alert with others by what they have in common:
-    then that is the domain, so that they meet in one partition.
+
+def heard_at(graph: CIGraph, transition: Transition) -> tuple[str, bool]:
+    """The domain where a transition is heard, and whether that is a backbone: the same as when its alert opened."""
+    if transition.domain:
+        return transition.domain, transition.shared
+    return opens_at(graph, transition.ci, transition.grounds, known=transition.known_ci)
+
+
+def opens_at(graph: CIGraph, ci: str, grounds: Sequence[str], *, known: bool) -> tuple[str, bool]:
+    """The domain where an alert that opens now is heard, and whether that is a backbone.
+
+    It is heard with the CI graph's component, or with whatever shares its ground: a CI without edges is a domain of its
+    own, unless a rule joins its alert with others by what they have in common: then that is the domain, so that they
+    meet in one partition.
     """
-    number = graph.numbers.get(transition.ci) if transition.known_ci else None
-    if transition.grounds and (number is None or not graph.connected(number)):
-        return transition.grounds[0]
-    return transition.ci if number is None else graph.domains[number]
+    number = graph.numbers.get(ci) if known else None
+    if number is not None and graph.backbone[number] and (home := graph.home(number)):
+        return home, True
+    if grounds and (number is None or not graph.connected(number)):
+        return grounds[0], False
+    return (ci if number is None else graph.domains[number]), False

@@ -28,12 +28,16 @@ class Nearest:
 
     def hint(self, name: str) -> str:
         """`; did you mean 'x' or 'y'?`, or nothing."""
+        if name not in self._answers:
+            found = map(repr, self.names(name))
+            self._answers[name] = f"; did you mean {near}?" if (near := " or ".join(found)) else ""
+        return self._answers[name]
+
+    def names(self, name: str) -> list[str]:
+        """The nearest known names, at most two, the nearest first."""
         if not self._by_folded:  # folded only now: most files have nothing to suggest
             self._by_folded = {known.casefold(): known for known in self._known}
-        if name not in self._answers:
-            found = [repr(self._by_folded[near]) for near in self._near(name.casefold())]
-            self._answers[name] = f"; did you mean {' or '.join(found)}?" if found else ""
-        return self._answers[name]
+        return [self._by_folded[near] for near in self._near(name.casefold())]
 
     def _near(self, name: str) -> list[str]:
         if name in self._by_folded:

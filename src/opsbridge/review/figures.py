@@ -34,6 +34,8 @@ from opsbridge.review.places import Home
 from opsbridge.review.recorded import Recorded
 from opsbridge.review.told import Members, Told, raised_by
 from opsbridge.review.yields import yields
+from opsbridge.sources.catalogue import load_sources
+from opsbridge.sources.inputs import Inputs
 
 FINAL: Final = frozenset({"effective", "escalated", "refused", "cancelled"})
 """Statuses of responses that are over."""
@@ -49,11 +51,12 @@ def review(
     book: Rulebook,
     rules: Mapping[str, str] | None = None,
     outages: Sequence[Known] | None = None,
+    inputs: Inputs | None = None,
     *,
     back: int = 0,
     until: int | None = None,
 ) -> Review:
-    """The review of these records. `rules`: id -> kind of all that there are.
+    """The review of these records. `rules`: id -> kind of all that there are; `inputs`: what reads the events.
 
     `back`: so many milliseconds before `until`, or else before the newest event, the period begins; 0: everything is
     counted. Events are counted again by `graph` and `book`, which have to be those that decided. They are kept until
@@ -66,8 +69,9 @@ def review(
             events.append(record)
         else:
             told.hear(record)
-    since = max(0, (newest(events, told) if until is None else until) - back) if back else 0
-    heard = HeardEvents(graph, book, told, since)
+    read = (inputs or Inputs(load_sources())).reader()
+    since = max(0, (newest(events, told, read) if until is None else until) - back) if back else 0
+    heard = HeardEvents(graph, book, told, since, read)
     for record in events:
         heard.hear(record)
     period = Period(told, heard, graph, book, since)

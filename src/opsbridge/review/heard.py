@@ -14,16 +14,17 @@ from opsbridge.core.decisions import Rejected, Withheld
 from opsbridge.core.event import DEFAULT_SIGNIFICANCE, SIGNIFICANCES, Event, Judge, Verdict
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.intake import Intake, Report
+from opsbridge.core.pipeline import place_of
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.review.recorded import Recorded
+from opsbridge.review.settled import FAR, settled
 from opsbridge.review.told import Told
-from opsbridge.sources.canonical import decode
-
-FAR: Final = 1 << 60
-"""A clock that no event is ahead of: those that were ahead of the real one are dead letters."""
+from opsbridge.sources.inputs import Read
 
 RETURN: Final = "return_to_normal"
 NOT_JUDGED: Final = "not_judged"
+NONE: Final = "(none)"
+"""What an event does not name."""
 
 
 class Reported(NamedTuple):
@@ -36,7 +37,8 @@ class Reported(NamedTuple):
 class HeardEvents:
     """The events of a review: counted, and those that went on, by fingerprint."""
 
-    def __init__(self, graph: CIGraph, book: Rulebook, told: Told, since: int) -> None:
+    def __init__(self, graph: CIGraph, book: Rulebook, told: Told, since: int, read: Read) -> None:
+        """`read` makes events of payloads."""
         self.read = 0
         self.unwritten = 0
         """Events that cannot be heard, of which no dead letter tells."""
@@ -57,22 +59,25 @@ class HeardEvents:
         self._intake = Intake(graph, replace(book, judge=self._judge))
         self._since = since
         self._told = told
+        self._read = read
 
     def hear(self, record: Recorded) -> None:
-        """Count one record of an input topic. One that is no event counts by the record's time."""
-        reason = self._told.refusal(record)
-        if reason is None:
-            report = decode(record.value)
-            answer = report if isinstance(report, Rejected) else self._accept(report)
-            if isinstance(report, Report) and not isinstance(answer, Rejected):
-                self._count(report, answer)
-                return
-            reason = str(answer.reason) if isinstance(answer, Rejected) else ""
-            self.unwritten += record.timestamp >= self._since
+        """Count the events of one record of an input topic. What is no event counts by the record's time."""
+        refusal = self._told.refusal(record)
+        refused = 0
+        for item in settled(self._read(record.value, record.headers, record.timestamp), refusal):
+            answer = self._accept(item) if isinstance(item, Report) else item
+            if isinstance(item, Report) and not isinstance(answer, Rejected):
+                self._count(item, answer)
+                continue
+            assert not isinstance(answer, Event)  # noqa: S101 # only reports become events
+            refused += isinstance(answer, Rejected)
+            if record.timestamp >= self._since:
+                self.read += 1
+                self.places[place_of(answer)] += 1
+                self.significance[NOT_JUDGED] += 1
         if record.timestamp >= self._since:
-            self.read += 1
-            self.places["dead_letter", reason] += 1
-            self.significance[NOT_JUDGED] += 1
+            self.unwritten += max(0, refused - (0 if refusal is None else refusal.items))
 
     def _accept(self, report: Report) -> Event | Withheld | Rejected:
         self._judge.verdict = None
@@ -87,9 +92,9 @@ class HeardEvents:
         self.read += 1
         self.begins, self.ends = min(self.begins or time, time), max(self.ends, time)
         self.minutes[time // 60_000] += 1
-        self.classes[report.class_] += 1
-        self.sources[report.source or "(none)"] += 1
-        self.talkers[ci] += 1
+        self.classes[report.class_ or NONE] += 1
+        self.sources[report.source or NONE] += 1
+        self.talkers[ci or NONE] += 1
         verdict = self._judge.verdict
         if isinstance(answer, Withheld):
             self.places[answer.place, answer.reason] += 1
@@ -101,10 +106,12 @@ class HeardEvents:
             self.decided[verdict.rule, _did(verdict, answer)] += 1
 
 
-def newest(events: Iterable[Recorded], told: Told) -> int:
-    """The time of the newest event, in milliseconds; of those that a dead letter names, none counts."""
-    reports = (decode(each.value) for each in events if told.refusal(each) is None)
-    return max((_time(one) for one in reports if isinstance(one, Report)), default=0)
+def newest(events: Iterable[Recorded], told: Told, read: Read) -> int:
+    """The time of the newest event, in milliseconds; of those that could not be heard, none counts."""
+    items = (
+        item for each in events for item in settled(read(each.value, each.headers, each.timestamp), told.refusal(each))
+    )
+    return max((_time(one) for one in items if isinstance(one, Report)), default=0)
 
 
 def _time(report: Report) -> int:

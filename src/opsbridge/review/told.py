@@ -5,7 +5,7 @@ made of, beside the events: topics, recordings and replays all come through here
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -71,6 +71,15 @@ class Members(msgspec.Struct):
     affected: set[str] = msgspec.field(default_factory=set)
 
 
+class Refusal(NamedTuple):
+    """What a dead letter of intake says of a record."""
+
+    reason: str
+    """Of the first event that could not be heard."""
+    items: int
+    """How many of its events could not be."""
+
+
 class Told:
     """The fold. `hear` every record, in any order of topics; in order within a partition."""
 
@@ -99,7 +108,7 @@ class Told:
         """What could not be heard, by topic, partition and offset, and why."""
         self.unread: list[str] = []
         """Records that could not be read: which, and why."""
-        self._refused: dict[tuple[str, int, int], str] = {}
+        self._refused: dict[tuple[str, int, int], Refusal] = {}
         self._members: dict[str, Members] = {}
         self._homes: _Homes = {}
         """As incidents tell of their members..."""
@@ -161,7 +170,8 @@ class Told:
         place = _number(said.get("partition", "")), _number(said.get("offset", ""))
         self.dead[topic, *place] = reason
         if said.get("stage", INTAKE) == INTAKE:
-            self._refused[topic, *place] = self._refused["", *place] = reason
+            refusal = Refusal(reason, max(1, _number(said.get("items", "1"))))
+            self._refused[topic, *place] = self._refused["", *place] = refusal
 
     def _notice(self, told: Incident) -> None:
         began = self.began.setdefault(told.id, Began())
@@ -210,8 +220,11 @@ class Told:
             together.affected |= members.affected
         return found
 
-    def refusal(self, record: Recorded) -> str | None:
-        """Why intake could not hear a record; None: it could. A topic without name is the only one of its entity."""
+    def refusal(self, record: Recorded) -> Refusal | None:
+        """Why intake could not hear a record, or not all of it; None: it could.
+
+        A topic without name is the only one of its entity.
+        """
         return self._refused.get((record.topic, record.partition, record.offset))
 
     def _heir(self, situation: str) -> str | None:

@@ -11,8 +11,10 @@ from opsbridge.settings.loading import (
 from opsbridge.settings.obeyed import policies, weights
 from opsbridge.settings.sections import (
     KNOWN_ERRORS,
+    SOURCES,
     AutomationSettings,
     CorrelationSettings,
+    GatewaySettings,
     InputTopic,
     KafkaSettings,
     LogSettings,
@@ -27,8 +29,10 @@ __all__ = [
     "DEFAULT_FILE",
     "ENV_PREFIX",
     "KNOWN_ERRORS",
+    "SOURCES",
     "AutomationSettings",
     "CorrelationSettings",
+    "GatewaySettings",
     "InputTopic",
     "KafkaSettings",
     "LogSettings",

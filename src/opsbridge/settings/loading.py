@@ -20,11 +20,13 @@ from opsbridge.errors import OpsBridgeError
 from opsbridge.settings.sections import (
     AutomationSettings,
     CorrelationSettings,
+    GatewaySettings,
     KafkaSettings,
     LogSettings,
     PathSettings,
     ResponseSettings,
     TopicSettings,
+    TopologySettings,
     WebSettings,
 )
 
@@ -64,8 +66,10 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     paths: PathSettings = PathSettings()
     correlation: CorrelationSettings = CorrelationSettings()
+    topology: TopologySettings = TopologySettings()
     response: ResponseSettings = ResponseSettings()
     automation: AutomationSettings = AutomationSettings()
+    gateway: GatewaySettings = GatewaySettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 

@@ -143,6 +143,11 @@ def _parsed_inputs(value: object) -> object:
     return value
 
 
+def _words(value: object) -> object:
+    """`a,b` as a list; anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 class TopicSettings(Section):
     """What topics are called, how they are made, and which of them events are read from."""
 
@@ -162,14 +167,16 @@ class TopicSettings(Section):
 
 
 KNOWN_ERRORS = Path("known_errors")
+SOURCES = Path("sources")
 
 
 class PathSettings(Section):
-    """Where topology, rules and known errors are read from."""
+    """Where topology, rules, known errors and mappings of sources are read from."""
 
     topology: Path = Path("topology")
     rules: Path = Path("correlation_rules")
     known_errors: Path = Field(default=KNOWN_ERRORS, description="may be missing where it is not set")
+    sources: Path = Field(default=SOURCES, description="mapping files of one's own; may be missing where it is not set")
     watch: bool = Field(default=True, description="take over rules and known errors when their files change")
 
 
@@ -199,6 +206,14 @@ class CorrelationSettings(Section):
     lead: Seconds = Field(default=120.0, description="so long before its cause, a symptom costs a nat")
     cleared: Seconds = Field(default=30.0, description="so long after its cause was over, a symptom costs a nat")
     domain_attribute: Literal["site", "owner", "environment"] | None = None
+
+
+class TopologySettings(Section):
+    """What holds for the topology that the `context` topic tells of while events flow."""
+
+    observed_ttl: float = Field(
+        default=86_400.0, ge=60, le=31_536_000, description="so long after it was seen last, an observed edge ages out"
+    )
 
 
 class ResponseSettings(Section):
@@ -231,6 +246,45 @@ class WebSettings(Section):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = Field(default=9464, ge=0, le=65535)
+
+
+class GatewaySettings(Section):
+    """What `opsbridge gateway` listens on, whom it lets in, and what it takes at most; times in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8470, ge=0, le=65535)
+    tls_certfile: Path | None = None
+    tls_keyfile: Path | None = None
+    credentials_file: Path | None = None
+    credentials: SecretStr | None = Field(default=None, description="the same lines, for the environment")
+    signature_age: float = Field(default=300.0, gt=0, description="of a signature with a timestamp")
+    sns_topics: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
+    max_body_bytes: int = Field(default=5_242_880, ge=1_000, description="as it is sent")
+    max_unpacked_bytes: int = Field(default=10_485_760, ge=1_000, description="after decompression")
+    max_depth: int = Field(default=64, ge=2, le=500)
+    max_events: int = Field(default=10_000, ge=1, description="in one request")
+    rate: float = Field(default=10_000.0, gt=0, description="events per second of one credential and source")
+    burst: float = Field(default=50_000.0, ge=1, description="events at once, after a time without any")
+    connections: int = Field(default=512, ge=1)
+    memory: int = Field(default=67_108_864, ge=1_000_000, description="bytes of all bodies that are being worked on")
+    header_timeout: float = Field(default=10.0, gt=0)
+    body_timeout: float = Field(default=30.0, gt=0)
+    keep_alive: float = Field(default=60.0, gt=0)
+    patience: float = Field(default=10.0, gt=0, description="how long a request waits for Kafka")
+    grace: float = Field(default=15.0, ge=0, description="what requests under way may take after SIGTERM")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [
+            f"{key}: no such file: {path}"
+            for key in ("tls_certfile", "tls_keyfile", "credentials_file")
+            if (path := getattr(self, key)) is not None and not path.is_file()
+        ]
+        if (self.tls_certfile is None) != (self.tls_keyfile is None):
+            problems.append("tls_certfile and tls_keyfile belong together: one of them is missing")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class LogSettings(Section):

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.decisions import Reject, Rejected
-from opsbridge.core.intake import Report
+from opsbridge.core.intake import Report, incomplete
 
 MAX_BYTES: Final = 262_144
 """A larger payload is refused unread: no event is so long, and packs of events must fit Kafka's limit for a record."""
@@ -24,13 +24,14 @@ def decode(payload: bytes | None) -> Report | Rejected:
     if len(payload) > MAX_BYTES:
         return Rejected(Reject.TOO_LARGE, f"{len(payload)} bytes, the limit is {MAX_BYTES}")
     try:
-        return _decode(payload)
+        report = _decode(payload)
     except msgspec.ValidationError as error:
         return Rejected(Reject.INVALID_FIELD, _shortened(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(Reject.INVALID_JSON, _shortened(str(error)))
     except RecursionError:
         return Rejected(Reject.INVALID_JSON, "nested too deeply")
+    return report if report.ci and report.class_ else incomplete(report) or report
 
 
 def _shortened(message: str) -> str:

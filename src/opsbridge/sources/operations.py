@@ -12,18 +12,22 @@ import msgspec
 from opsbridge.core.context import ChangeRecord
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.feedback import Feedback
+from opsbridge.core.topology_records import TopologyRecord
 from opsbridge.documents import Nearest
 
 MAX_BYTES: Final = 262_144
 """A larger payload is refused unread."""
 
-_KINDS: Final = [str(kind.__struct_config__.tag) for kind in (*get_args(Feedback), ChangeRecord)]
+ContextRecord = ChangeRecord | TopologyRecord
+"""What the topic `context` may hold."""
+
+_KINDS: Final = [str(kind.__struct_config__.tag) for kind in (*get_args(Feedback), *get_args(ContextRecord))]
 _NO_KIND: Final = re.compile(r"Invalid value '(.{1,40})' - at `\$\.kind`")
 
 _T = TypeVar("_T")
 
 _feedback: msgspec.json.Decoder[Feedback] = msgspec.json.Decoder(Feedback)
-_context: msgspec.json.Decoder[ChangeRecord] = msgspec.json.Decoder(ChangeRecord)
+_context: msgspec.json.Decoder[ContextRecord] = msgspec.json.Decoder(ContextRecord)
 
 
 def decode_feedback(payload: bytes | None) -> Feedback | Rejected:
@@ -31,7 +35,7 @@ def decode_feedback(payload: bytes | None) -> Feedback | Rejected:
     return _decoded(_feedback, payload)
 
 
-def decode_context(payload: bytes | None) -> ChangeRecord | Rejected:
+def decode_context(payload: bytes | None) -> ContextRecord | Rejected:
     """A record of the context, or why it is none. Never raises, whatever the bytes."""
     return _decoded(_context, payload)
 

@@ -3,11 +3,13 @@
 The headers use Kafka Connect's suffixes under `__opsbridge.errors.`: tools for such topics read them with one rename.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from opsbridge.core.decisions import Rejected
+from opsbridge.sources.refused import message
 from opsbridge.stream.batches import Record
 from opsbridge.stream.outbox import Headers, Outbox
 
@@ -28,16 +30,23 @@ UNKNOWN_TARGET: Final = "unknown_target"
 """Feedback about an incident, response or record that nobody knows."""
 
 
-def bury(outbox: Outbox, topic: str, record: Record, rejected: Rejected | Unheard, stage: str) -> None:
-    """Send the record to the dead letters `topic` with its original key, value and headers; `stage` refuses it."""
+def bury(
+    outbox: Outbox, topic: str, record: Record, rejected: Rejected | Unheard | Sequence[Rejected], stage: str
+) -> None:
+    """Send the record to the dead letters `topic` with its original key, value and headers; `stage` refuses it.
+
+    Of a payload that holds several events, all that are refused: one record tells of them, by the first one's reason.
+    """
     value = record.value
+    refused = rejected if isinstance(rejected, Sequence) else (rejected,)
     reasons = {
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
         "stage": stage,
-        "reason": rejected.reason,
-        "message": rejected.detail[:1000],
+        "reason": refused[0].reason,
+        "message": message([each.detail for each in refused]),
+        "items": str(len(refused)),
     }
     if value is not None and len(value) > KEPT_BYTES:
         reasons["truncated.from"] = str(len(value))

@@ -32,6 +32,7 @@ from opsbridge.core.first_level.alert import Heard
 from opsbridge.core.first_level.level import unknown_cis
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.ids import derived_id
+from opsbridge.core.intake import Report
 from opsbridge.core.records import (
     ChangeRequest,
     Incident,
@@ -62,12 +63,12 @@ UNTIL: Final = "until"
 Told = SituationUpdate | Suppressed | Shadowed
 """What second level and backbone tell."""
 
-_ALL: Final = "all"
+ALL: Final = "all"
 """The key of what coordination hears: there is one place for it."""
 
 _PLACES: Final[Mapping[type[msgspec.Struct], tuple[str, Callable[[msgspec.Struct], str]]]] = {
     **WRITTEN,
-    **dict.fromkeys(get_args(News), ("coordination", lambda _: _ALL)),
+    **dict.fromkeys(get_args(News), ("coordination", lambda _: ALL)),
     **dict.fromkeys(get_args(Answer), ("answers", attrgetter("situation"))),
 }
 """What response and coordination say: the entity, and the record's key."""
@@ -162,9 +163,9 @@ class Dispatch:
                 self._say("situations", each.situation.id, each)
         self.decided(decisions)
 
-    def routed(self, record: Record, withheld: Withheld) -> None:
-        """An event that goes elsewhere, as it came."""
-        forward(self.outbox, topic_name(self._topics, "routed"), record, withheld)
+    def routed(self, record: Record, withheld: Withheld, one: Report | None = None) -> None:
+        """An event that goes elsewhere, as it came; `one` of several that came in one payload."""
+        forward(self.outbox, topic_name(self._topics, "routed"), record, withheld, one)
 
     def routed_derived(self, event: Event, withheld: Withheld) -> None:
         """The same for an event that a rule made."""
@@ -233,10 +234,10 @@ class Dispatch:
         topic = topic_name(self._topics, "feedback")
         self.outbox.add(topic, situation.encode(), record.value, headers=original_headers(record) + headers)
 
-    def bury(self, record: Record, rejected: Rejected | Unheard, stage: str) -> None:
-        """A record that cannot be used."""
+    def bury(self, record: Record, rejected: Rejected | Unheard | Sequence[Rejected], stage: str) -> None:
+        """A record that cannot be used, or not all of what it holds."""
         bury(self.outbox, topic_name(self._topics, "dead-letters"), record, rejected, stage)
-        self._buried[rejected.reason] += 1
+        self._buried[(rejected[0] if isinstance(rejected, Sequence) else rejected).reason] += 1
 
     def settled(self) -> None:
         """Everything has been acknowledged."""

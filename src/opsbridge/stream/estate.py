@@ -1,22 +1,23 @@
 """The estate that all stages decide by: topology, rules and known errors, compiled, immutable and swapped as a whole.
 
-What is wrong with files is an error with file, line and column before anything is swapped. A reload takes over rules;
-the topology stays as it was at the start, and is read again only if rules change how strong its dependencies are. Only
-the context goes on learning; it is the same in all estates of a worker.
+What is wrong with files is an error with file, line and column before anything is swapped. A reload takes over rules, a
+topology change what the `context` topic says of CIs and dependencies; topology files are read once, at the start. Each
+is made of the estate in use, so that they compose. Only the context goes on learning; it is the same in all estates.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from opsbridge.core.context import Context
+from opsbridge.core.decisions import Discrepancy
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Intake
 from opsbridge.core.policies import Policies
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.weights import Weights
-from opsbridge.errors import OpsBridgeError
 from opsbridge.rules.compile import RuleSet, compile_rules, edge_strengths
-from opsbridge.rules.known_errors import KnownErrorFiles, load_known_errors
+from opsbridge.rules.known_errors import Documented, KnownErrorFiles, load_known_errors
 from opsbridge.rules.load import RuleFiles, load_rules
 from opsbridge.settings import (
     KNOWN_ERRORS,
@@ -25,6 +26,10 @@ from opsbridge.settings import (
     policies,
     weights,
 )
+from opsbridge.settings.inputs import inputs
+from opsbridge.sources.inputs import Inputs
+from opsbridge.topology.links import Stated
+from opsbridge.topology.live import NOTHING, Built, Snapshot, build
 from opsbridge.topology.load import Topology, load_topology
 from opsbridge.topology.strength import edge_costs
 
@@ -32,10 +37,6 @@ log = logging.getLogger(__name__)
 
 NAMED = 10
 """So many rules are named in the account of a reload, of each sort of change."""
-
-
-class TopologyChangedError(OpsBridgeError):
-    """Rules need the topology read again, and its files are no longer those that were loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,18 @@ class Estate:
     rules: RuleSet
     weights: Weights
     topology: str
-    """The digest of the topology as it was loaded at the start."""
+    """The digest of the topology, all that is live included."""
+    inputs: Inputs
+    """The sources, as they were loaded at the start, and which topics are read by which."""
     context: Context = field(default_factory=Context)
     policies: Policies = field(default_factory=Policies)
+    files: tuple[Stated, ...] = ()
+    """What the topology files said at the start."""
+    live: Snapshot = NOTHING
+    """What the `context` topic says besides."""
+    misfits: tuple[Discrepancy, ...] = ()
+    """What of that does not fit."""
+    known_errors: tuple[Documented, ...] = ()
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +71,8 @@ class Estate:
 
 
 def load_estate(settings: Settings) -> Estate:
-    """Topology, rules and known errors of these settings; raises their errors with file, line and column."""
+    """Topology, rules, known errors and sources of these settings; raises their errors with file, line and column."""
+    sources = inputs(settings)
     files, known = load_rules([settings.paths.rules]), _load_known_errors(settings)
     topology = _load_topology(settings, files)
     _warn(topology, files, known)
@@ -70,30 +81,49 @@ def load_estate(settings: Settings) -> Estate:
         compile_rules(files.rules, topology.graph, known.errors),
         weights(settings),
         topology.digest,
+        sources,
         Context(topology.graph),
         policies(settings),
+        topology.stated,
+        known_errors=known.errors,
     )
 
 
 def with_new_rules(estate: Estate, settings: Settings) -> Estate:
     """The estate with the rules as they are in the files now; itself if they say the same.
 
-    Raises the errors of rules with file, line and column; and `TopologyChangedError`.
+    Raises the errors of rules with file, line and column. The topology is the same, whatever its dependencies cost now.
     """
     files, known = load_rules([settings.paths.rules]), _load_known_errors(settings)
-    graph = estate.graph
-    if edge_strengths(files.rules) != estate.rules.edge_strengths:
-        graph = _load_topology(settings, files).graph
-        if not _same(graph, estate.graph):
-            raise TopologyChangedError(
-                f"{settings.paths.topology}: the files have changed since the start, and these rules change how strong "
-                "dependencies are, for which they are read again: start the worker again to take over both"
-            )
+    graph, strengths = estate.graph, edge_strengths(files.rules)
+    if strengths != estate.rules.edge_strengths:
+        graph = _built(estate.files, estate.live, strengths, settings).topology.graph
+        graph.digest = estate.topology
     rules = compile_rules(files.rules, graph, known.errors)
     if rules.digest == estate.rules.digest:
         return estate
     _warn(files, known)
-    return replace(estate, graph=graph, rules=rules)
+    return replace(estate, graph=graph, rules=rules, known_errors=known.errors)
+
+
+def with_new_topology(estate: Estate, live: Snapshot, settings: Settings) -> Estate:
+    """The estate with what the `context` topic says now; itself if that makes the same topology.
+
+    What does not fit is told in `misfits`, and the rest is used. Rules are compiled again, as far as they ask for CIs.
+    """
+    built = _built(estate.files, live, estate.rules.edge_strengths, settings)
+    topology = built.topology
+    if (topology.digest, built.misfits) == (estate.topology, estate.misfits):
+        return estate if live == estate.live else replace(estate, live=live)
+    rules = compile_rules(estate.rules.rules, topology.graph, estate.known_errors)
+    return replace(
+        estate, graph=topology.graph, rules=rules, topology=topology.digest, live=live, misfits=built.misfits
+    )
+
+
+def _built(files: Sequence[Stated], live: Snapshot, strengths: Mapping[str, float], settings: Settings) -> Built:
+    attribute = settings.correlation.domain_attribute
+    return build(files, live, edge_costs=edge_costs(strengths), domain_attribute=attribute)
 
 
 def difference(old: RuleSet, new: RuleSet) -> str:
@@ -107,6 +137,19 @@ def difference(old: RuleSet, new: RuleSet) -> str:
     }
     told = [f"{len(names)} {word} ({_listed(names)})" for word, names in changes.items() if names]
     return "; ".join(told) or "the same rules, in another order, or with other tables or known errors"
+
+
+def topology_difference(old: Estate, new: Estate) -> str:
+    """What another topology changed, in one line."""
+    before, after = ({ci.id for ci in estate.graph.cis} for estate in (old, new))
+    edges = new.graph.edges - old.graph.edges
+    told = [
+        f"{len(names)} {'CI' if len(names) == 1 else 'CIs'} {word} ({_listed(sorted(names))})"
+        for word, names in (("came", after - before), ("went", before - after))
+        if names
+    ]
+    told.append(f"{new.graph.edges} dependencies, {abs(edges)} {'fewer' if edges < 0 else 'more'} than before")
+    return "; ".join(told)
 
 
 def _listed(names: list[str]) -> str:
@@ -128,11 +171,6 @@ def _load_topology(settings: Settings, files: RuleFiles) -> Topology:
         domain_attribute=settings.correlation.domain_attribute,
         edge_costs=edge_costs(edge_strengths(files.rules)),
     )
-
-
-def _same(one: CIGraph, other: CIGraph) -> bool:
-    """The same CIs, dependencies and domains, whatever the dependencies cost."""
-    return (one.cis, one.providers, one.domains) == (other.cis, other.providers, other.domains)
 
 
 def _warn(*loaded: Topology | RuleFiles | KnownErrorFiles) -> None:

@@ -77,14 +77,21 @@ class Lane:
                 except TimeoutError:
                     continue
 
-    async def settle(self, outbox: Outbox, *tables: StateTable) -> None:
-        """Send what the batch or tick caused, then save the state that says it was sent.
+    async def settle(self, outbox: Outbox, table: StateTable | None = None) -> None:
+        """Save what the batch or tick has changed together with what it caused to be told, then tell that.
 
-        In this order: a crash in between repeats outputs, which carry derived ids; the other order would lose them.
+        So nothing is told that another owner of the partition would decide otherwise: it has all that was decided, and
+        tells the same once more (`tell_again`).
         """
-        await outbox.flush()
-        for table in tables:
+        if table is not None:
+            table.tell(self.partition, outbox.packed())
             await table.flush(self.partition)
+        await outbox.flush()
+
+    async def tell_again(self, outbox: Outbox, table: StateTable) -> None:
+        """Tell what the partition's last owner has saved and may not have told: the same records in the same order."""
+        outbox.take_back(table.telling(self.partition))
+        await outbox.flush()
 
     async def put(self, event: EventT[Any]) -> None:
         """Queue one message of record batches; waits while the lane is full, whatever the topic."""

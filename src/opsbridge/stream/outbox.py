@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Protocol, cast
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
@@ -31,6 +32,9 @@ RECORD_OVERHEAD = 40
 EVERY: Final = -1
 """In place of a partition: the record goes to each of the topic's."""
 
+
+PIECE_BYTES: Final = 400_000
+"""What is longer than a record may be is written in pieces of this size, or half of what a record may have."""
 
 KEPT_KEY_BYTES: Final = 1_000
 """Longer keys are not kept with their hash: dead letters have the keys that others have chosen."""
@@ -86,6 +90,11 @@ class BatchWriter:
         self._producer: _Producer | None = None
         self._partitions: dict[str, int] = {}
         self._round_robin = itertools.count()
+
+    @property
+    def piece_bytes(self) -> int:
+        """How much of something long goes into one record."""
+        return min(PIECE_BYTES, self._limit // 2)
 
     async def start(self) -> None:
         """Connect; raises `BrokerUnreachableError`."""
@@ -195,12 +204,21 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+_Pending = tuple[str, int | None, OutRecord]
+_ForeignHeaders = list[tuple[str, bytes | None]]
+"""Headers of others' records that are sent on may have no value."""
+_Packed = list[tuple[str, int | None, tuple[bytes | None, bytes | None, _ForeignHeaders | None, int | None]]]
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(_Packed).decode
+
+
 class Outbox:
     """Records that one stage wants to send for the batch it works on; not shared between lanes."""
 
     def __init__(self, writer: BatchWriter) -> None:
         self._writer = writer
-        self._pending: list[tuple[str, int | None, OutRecord]] = []
+        self._pending: list[_Pending] = []
 
     def add(
         self,
@@ -217,6 +235,15 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def packed(self) -> bytes:
+        """Everything collected, as `take_back` understands it; empty if that is nothing."""
+        return _pack(self._pending) if self._pending else b""
+
+    def take_back(self, packed: bytes) -> None:
+        """Collect what another outbox had collected."""
+        if packed:
+            self._pending += cast("list[_Pending]", _unpack(packed))
 
     async def flush(self) -> None:
         """Send everything collected, each partition in order and all partitions at once; keeps it if that fails.

@@ -1,6 +1,7 @@
 """Routed events: what a filter sends elsewhere, as it came, with the rule that did so in the headers.
 
-Events that rules derived have no original; they are written as canonical events (docs/events.md).
+Events that rules derived have no original, and one of several in a payload has none of its own; they are written as
+canonical events (docs/events.md).
 """
 
 from datetime import UTC, datetime
@@ -20,15 +21,20 @@ PREFIX: Final = "__opsbridge."
 _encode = msgspec.json.Encoder().encode
 
 
-def forward(outbox: Outbox, topic: str, record: Record, withheld: Withheld) -> None:
-    """Send the record on with its original value and headers; the route is the key."""
-    headers = original_headers(record)
+def forward(outbox: Outbox, topic: str, record: Record, withheld: Withheld, one: Report | None = None) -> None:
+    """Send the record on with its original value and headers; the route is the key.
+
+    Of a payload that holds several events, the `one` that is routed goes on, as a canonical event; the headers that
+    say what the payload is do not.
+    """
+    headers = original_headers(record) if one is None else []
+    value = record.value if one is None else _encode(one)
     headers.append((PREFIX + "rule", withheld.reason.encode()))
     if (key := original_key(record)) is not None:
         headers.append((PREFIX + "key", key))
     places = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     headers += [(PREFIX + name, str(place).encode()) for name, place in places.items()]
-    outbox.add(topic, withheld.route.encode(), record.value, headers=headers, timestamp_ms=record.timestamp)
+    outbox.add(topic, withheld.route.encode(), value, headers=headers, timestamp_ms=record.timestamp)
 
 
 def forward_derived(outbox: Outbox, topic: str, event: Event, withheld: Withheld) -> None:
@@ -39,14 +45,14 @@ def forward_derived(outbox: Outbox, topic: str, event: Event, withheld: Withheld
 
 def _report(event: Event) -> Report:
     return Report(
-        event.id,
-        datetime.fromtimestamp(event.time / 1000, UTC),
-        event.ci,
-        event.class_,
-        "firing" if event.firing else "resolved",
-        SEVERITIES[event.severity],
-        event.source,
-        event.summary,
-        event.labels,
-        event.fingerprint,
+        id=event.id,
+        time=datetime.fromtimestamp(event.time / 1000, UTC),
+        ci=event.ci,
+        class_=event.class_,
+        state="firing" if event.firing else "resolved",
+        severity=SEVERITIES[event.severity],
+        source=event.source,
+        summary=event.summary,
+        labels=event.labels,
+        fingerprint=event.fingerprint,
     )

@@ -9,7 +9,6 @@ been reloaded, each lane goes on with a new stage, made of the same saved state,
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from operator import attrgetter
@@ -18,18 +17,13 @@ from typing import Final
 import msgspec
 
 from opsbridge.core.coordination.stage import Coordination
-from opsbridge.core.decisions import Reject, Rejected, Withheld
-from opsbridge.core.event import Event
-from opsbridge.core.rulebook import Rulebook
-from opsbridge.core.sharing import copies
-from opsbridge.settings import TopicSettings
-from opsbridge.sources.canonical import decode
 from opsbridge.stream.app import WorkerApp
-from opsbridge.stream.batches import Record, RecordBatch
+from opsbridge.stream.batches import Record
 from opsbridge.stream.convoy import Convoy, stretches
 from opsbridge.stream.dispatch import UNTIL, Dispatch
 from opsbridge.stream.errors import RecoveryError
 from opsbridge.stream.estate import Estate
+from opsbridge.stream.intake import homes, input_topics, take_in
 from opsbridge.stream.lanes import Lane, Tick
 from opsbridge.stream.steps import (
     MakeStep,
@@ -41,18 +35,14 @@ from opsbridge.stream.steps import (
     response,
     second_level,
 )
-from opsbridge.stream.tables import StateTable
-from opsbridge.stream.topics import topic_name, topics_of
+from opsbridge.stream.tables import APPLIED, StateTable
+from opsbridge.stream.topics import topic_name
 from opsbridge.web.metrics import Metrics
 
 TICK_SECONDS: Final = 0.5
 
 SILENT_MS: Final = 10_000
 """A partition that has never heard anything lives in the present, where rules expect something, after so long."""
-
-APPLIED: Final = b"\x00applied"
-"""The state entry that says, by entity, up to which offset a partition's records have been applied. It is saved last:
-what it covers need not be recognised record by record, even where the alert has been forgotten since."""
 
 STEPS: Final[tuple[tuple[str, tuple[str, ...], MakeStep], ...]] = (
     ("first-level", ("detected",), first_level),
@@ -100,7 +90,7 @@ class Stages:
         self._app = app
         self._metrics = metrics
         self._topics = app.settings.topics
-        app.add_stage("intake", inputs(self._topics), self.intake)
+        app.add_stage("intake", input_topics(self._topics), self.intake)
         for name, entities, make in STEPS:
             table = app.add_table(name, self._name(f"{name}-state"))
             topics = {self._name(entity): entity for entity in entities}
@@ -125,51 +115,15 @@ class Stages:
                 continue
             started = time.perf_counter()
             book = self.estate.book
-            events = self._take_in(batch, dispatch)
+            events = take_in(batch, self.estate, dispatch, self._metrics)
             self._metrics.batch("intake", time.perf_counter() - started)
             for until, stretch in stretches(events, attrgetter("time")):
                 await self._intake_convoy.reach(lane.partition, until)
-                dispatch.events(_homes(stretch, book), partitions, until)
+                dispatch.events(homes(stretch, book), partitions, until)
                 await lane.settle(dispatch.outbox)
             self._intake_convoy.leave(lane.partition)
             await lane.settle(dispatch.outbox)
             dispatch.settled()
-
-    def _take_in(self, batch: RecordBatch, dispatch: Dispatch) -> list[Event]:
-        """The events that go on."""
-        intake = self.estate.intake
-        accept = intake.accept
-        now = time.time_ns() // 1_000_000
-        events: list[Event] = []
-        rejected: Counter[str] = Counter()
-        withheld: Counter[tuple[str, str]] = Counter()
-        routed: Counter[str] = Counter()
-        for record in batch.records:
-            try:
-                report = decode(record.value)
-                answer = report if isinstance(report, Rejected) else accept(report, now)
-            except Exception as error:  # noqa: BLE001 # one event must never stop a partition
-                answer = Rejected(Reject.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-            if isinstance(answer, Event):
-                events.append(answer)
-            elif isinstance(answer, Withheld):
-                withheld[answer.place, answer.reason] += 1
-                if answer.observed is not None:
-                    events.append(answer.observed)
-                if answer.place == "routed":
-                    routed[answer.route] += 1
-                    dispatch.routed(record, answer)
-            else:
-                rejected[answer.reason] += 1
-                dispatch.bury(record, answer, "intake")
-        dispatch.decided(intake.trials())
-        self._metrics.received(batch.topic, len(batch))
-        self._metrics.rejected(rejected)
-        self._metrics.withheld(withheld)
-        self._metrics.routed(routed)
-        if events:
-            self._metrics.newest_event(batch.topic, max(map(attrgetter("time"), events)), now)
-        return events
 
     # the stages with state
 
@@ -215,6 +169,9 @@ class Stages:
                     f"{end}: the topic was made anew. Delete {table.changelog} with it, or restore the topic"
                 )
             spans[topic] = max(begin, last + 1), end
+        await lane.tell_again(dispatch.outbox, table)
+        if table.pending(lane.partition) or table.telling(lane.partition):
+            await settle()
         lane.read_in_turn(spans)
         clock = _Clock(step.stage.now)
         made_anew = True
@@ -229,6 +186,8 @@ class Stages:
                 if (due is not None and due <= clock.now()) or (made_anew and clock.event_time):
                     step.expire(clock.now())
                     made_anew = False
+                    await settle()
+                elif table.telling(lane.partition):  # told by now: nobody is to tell it again
                     await settle()
             else:
                 started, entity = time.perf_counter(), topics[work.topic]
@@ -247,18 +206,11 @@ class Stages:
             self._metrics.state(metric, lane.partition, len(step.stage))
             if isinstance(step.stage, Coordination):
                 self._metrics.automation_stopped(lane.partition, stopped=step.stage.stopped)
+        if table.telling(lane.partition):
+            await settle()
         self._metrics.state(metric, lane.partition, 0)
         if isinstance(step.stage, Coordination):
             self._metrics.automation_stopped(lane.partition, stopped=False)
-
-
-def _homes(events: Iterable[Event], book: Rulebook) -> Iterator[tuple[str, Event]]:
-    """Each event with the text that says where it is heard; more than once if several groups hear it."""
-    for event in events:
-        if event.marks:
-            yield from copies(event, book)
-        else:
-            yield event.ci, event
 
 
 def _until(record: Record) -> int:
@@ -275,8 +227,3 @@ def _offsets(value: bytes, first: str) -> dict[str, int]:
     """What the entry `APPLIED` says; where stages heard one topic only, it was a number."""
     found = _decode_offsets(value)
     return {first: found} if isinstance(found, int) else found
-
-
-def inputs(topics: TopicSettings) -> list[str]:
-    """The topics that events are read from."""
-    return [topic.name for topic in topics_of(topics) if topic.entity.name == "events"]

@@ -20,11 +20,13 @@ from opsbridge.core.response.selection import ResponseSelection
 from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.second_level.backbone import Backbone, News, time_of
 from opsbridge.core.second_level.level import SecondLevel
+from opsbridge.core.sharing import opens_at
 from opsbridge.stream.batches import Record, Records
-from opsbridge.stream.dispatch import Dispatch, Told, partition_of
+from opsbridge.stream.dispatch import ALL, Dispatch, Told, partition_of
 from opsbridge.stream.errors import StageError
 from opsbridge.stream.estate import Estate
 from opsbridge.stream.feedback import listening
+from opsbridge.stream.outbox import home_of
 from opsbridge.stream.packing import (
     decode_answer,
     decode_coordination,
@@ -85,7 +87,14 @@ def first_level(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     def hear(records: Records) -> None:
         tell([stage.advance(_read(decode_events, each), each.offset * OFFSET_STEP) for each in records])
 
-    stage = FirstLevel(estate.book, accept=accept, owns=share.owns, context=estate.context)
+    graph = estate.graph
+    stage = FirstLevel(
+        estate.book,
+        accept=accept,
+        owns=share.owns,
+        context=estate.context,
+        place=lambda alert: opens_at(graph, alert.ci, alert.grounds, known=alert.known_ci),
+    )
     rules = estate.book.derivations.values()
     expects = any(share.owns(each) for rule in rules if isinstance(rule, Heartbeat) for each in rule.expected)
     return Step(stage, {"detected": hear}, lambda now: tell([stage.expire(now)]), expects)
@@ -146,14 +155,15 @@ def response(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     return Step(stage, heard, lambda now: dispatch.responses(stage.expire(now)))
 
 
-def coordination(estate: Estate, dispatch: Dispatch, _share: Share) -> Step:
+def coordination(estate: Estate, dispatch: Dispatch, share: Share) -> Step:
     """What can only be decided with all situations in view."""
 
     def hear(records: Records) -> None:
         dispatch.responses(stage.advance(_read(decode_coordination, record) for record in records))
 
-    stage = Coordination(estate.policies.automation, estate.graph)
-    return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)))
+    misfits = estate.misfits if share.partition == home_of(ALL.encode(), share.partitions) else ()
+    stage = Coordination(estate.policies.automation, estate.graph, misfits)
+    return Step(stage, {"coordination": hear}, lambda now: dispatch.responses(stage.expire(now)), bool(misfits))
 
 
 _T = TypeVar("_T")

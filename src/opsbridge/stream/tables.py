@@ -1,14 +1,16 @@
 """State of a stage: bytes by key and partition, saved in a compacted changelog topic.
 
 A `StateTable` is a Faust table as far as assignment and recovery go, and nothing more: changes are collected while a
-batch is processed and written by `flush` before the batch is acknowledged. Partitions are forgotten on every revocation
-and read again from the beginning, since another worker may have changed them. State is handed out only after it is
-proved complete; `opsbridge.stream.recovery` reads it, lanes use it. It is kept here as bytes while its owner works with
-it, so that a stage that is made anew by a reload finds all of it without asking the broker.
+batch is processed and written by `flush` before the batch is acknowledged. A flush is saved whole or not at all: the
+entry APPLIED ends each, and what is read behind the last of these is taken back. Partitions are forgotten on every
+revocation and read again from the beginning, since another worker may have changed them. State is handed out only
+after it is proved complete; `opsbridge.stream.recovery` reads it, lanes use it. It is kept here as bytes while its
+owner works with it, so that a stage that is made anew by a reload finds all of it without asking the broker.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import faust
 from faust.types import TP, AppT, EventT, TopicT
@@ -17,7 +19,16 @@ from opsbridge.stream.batches import fetch_of
 from opsbridge.stream.errors import DeliveryError, RecoveryError
 from opsbridge.stream.outbox import BatchWriter
 
+log = logging.getLogger(__name__)
+
 State = dict[bytes, bytes]
+
+APPLIED: Final = b"\x00applied"
+"""The key of the entry that ends every flush. It says up to where the partition's input has been applied (stages.py):
+what it covers need not be recognised record by record, even where the alert has been forgotten since."""
+
+TELLING: Final = b"\x00telling "
+"""How the keys of the entries begin that hold what is told once the flush is saved."""
 
 
 class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict interface is not used
@@ -29,6 +40,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         self.changelog = changelog
         self._writer = writer
         self._read: dict[int, State] = {}
+        self._unsealed: dict[int, dict[bytes, tuple[bytes | None, int]]] = {}  # read, and no end of its flush yet
         self._places: dict[int, dict[bytes, int]] = {}  # key -> offset, until the state has been restored once
         self._reached: dict[int, int] = {}
         self._fetches: dict[int, int] = {}
@@ -50,8 +62,9 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
 
         def entries() -> Iterator[tuple[bytes, bytes]]:
             nonlocal reading
-            for reading, value in state.items():  # noqa: UP028 # what is being read must be known outside
-                yield reading, value
+            for reading, value in state.items():
+                if not reading.startswith(TELLING):
+                    yield reading, value
             reading = None
 
         try:
@@ -82,8 +95,29 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         """How many keys have changes that are not saved."""
         return len(self._pending.get(partition, ()))
 
+    def tell(self, partition: int, told: bytes) -> None:
+        """Note what will be told once the next `flush` has saved it; what was told before is done with."""
+        before = self._telling(partition)
+        size = self._writer.piece_bytes
+        keys = [TELLING + b"%d" % number for number in range(-(-len(told) // size))]
+        for number, key in enumerate(keys):
+            self.put(partition, key, told[number * size : (number + 1) * size])
+        for key in before[len(keys) :]:
+            self.put(partition, key, None)
+
+    def telling(self, partition: int) -> bytes:
+        """What `tell` noted last: whoever saved it may not have come to tell it; empty if there is nothing."""
+        state = self.view(partition)
+        return b"".join(state[key] for key in self._telling(partition))
+
+    def _telling(self, partition: int) -> list[bytes]:
+        state, keys = self.view(partition), list[bytes]()
+        while (key := TELLING + b"%d" % len(keys)) in state:
+            keys.append(key)
+        return keys
+
     async def flush(self, partition: int) -> None:
-        """Save the changes of `partition`; returns when they are acknowledged.
+        """Save the changes of `partition`, all or nothing; returns when they are acknowledged.
 
         Raises `DeliveryError` and keeps them if that fails. The caller must let the worker stop: its memory says
         "applied" where the changelog does not.
@@ -92,6 +126,8 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         if not changes:
             return
         self._pending[partition] = {}
+        changes.pop(APPLIED, None)
+        changes[APPLIED] = self._read[partition].setdefault(APPLIED, b"{}")
         try:
             offset = await self._writer.write(
                 self.changelog, partition, [(key, value, None, None) for key, value in changes.items()]
@@ -129,8 +165,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
                     "records were lost on the way here"
                 )
             self._fetches[partition] = expected + 1
-            state = self._read.setdefault(partition, {})
-            places = self._places.setdefault(partition, {})
+            unsealed = self._unsealed.setdefault(partition, {})
             for record in fetch.records:
                 key, value = record.key, record.value
                 if key is None:
@@ -138,12 +173,21 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
                         f"changelog {self.changelog}[{partition}] offset {record.offset}: a record without key. "
                         "Something else writes to this topic; it is of no use for recovery"
                     )
-                if value is None:
-                    state.pop(key, None)
-                else:
-                    state[key] = value
-                    places[key] = record.offset
+                unsealed[key] = value, record.offset
+                if key == APPLIED:
+                    self._seal(partition, unsealed)
             self._reached[partition] = event.message.offset
+
+    def _seal(self, partition: int, unsealed: dict[bytes, tuple[bytes | None, int]]) -> None:
+        """What has been read so far was saved whole."""
+        state, places = self._read.setdefault(partition, {}), self._places.setdefault(partition, {})
+        for key, (value, offset) in unsealed.items():
+            if value is None:
+                state.pop(key, None)
+            else:
+                state[key] = value
+                places[key] = offset
+        unsealed.clear()
 
     def pass_over(self, partition: int, offset: int) -> None:
         """Nothing is left to read up to `offset`: what was there are markers or compacted records."""
@@ -153,7 +197,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
         """Recovery of these partitions has ended: each must have been read up to its last offset.
 
         `highwaters` holds that offset, -1 for an empty partition. Raises `RecoveryError` if one was not reached, in
-        which case no state is handed out.
+        which case no state is handed out. A flush that was not saved whole is undone with the next one.
         """
         for partition, last in highwaters.items():
             reached = self._reached.get(partition, -1)
@@ -162,13 +206,17 @@ class StateTable(faust.Table):  # type: ignore[type-arg] # Faust's own dict inte
                     f"changelog {self.changelog}[{partition}]: recovery ended at offset {reached}, the last is {last}"
                 )
         for partition in highwaters:
-            self._read.setdefault(partition, {})
+            state = self._read.setdefault(partition, {})
             self._saved_up_to[partition] = self._reached.get(partition, -1)
+            if half := self._unsealed.pop(partition, None):
+                log.info("%s[%d]: a worker ended while saving %d entries: undone", self.changelog, partition, len(half))
+                self._pending[partition] = {key: state.get(key) for key in half}
 
     def forget(self) -> None:
         """Drop every partition: called on revocation, when lanes have ended and nothing is unsaved."""
         for memory in (
             self._read,
+            self._unsealed,
             self._places,
             self._reached,
             self._fetches,

@@ -12,7 +12,7 @@ from typing import Final
 
 from faust.types import TP
 
-from opsbridge.settings import Settings, SettingsError
+from opsbridge.settings import Settings
 from opsbridge.stream.app import WorkerApp, create_app, run_worker
 from opsbridge.stream.context import ContextReader
 from opsbridge.stream.errors import WorkerError
@@ -20,6 +20,7 @@ from opsbridge.stream.estate import load_estate
 from opsbridge.stream.reload import Reloading, announce
 from opsbridge.stream.stages import Stages
 from opsbridge.stream.topics import ensure_topics
+from opsbridge.topology.live import LiveTopology
 from opsbridge.web.metrics import Metrics
 from opsbridge.web.readiness import Readiness
 from opsbridge.web.server import create_web, serving
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 2.0
 
-SOURCES: Final = ("auto", "canonical")
-
 
 async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -> None:
     """Run a worker until SIGTERM or SIGINT; rules are taken over on SIGHUP and, if `paths.watch`, when they change.
@@ -37,7 +36,6 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
     Raises an `OpsBridgeError` with its exit code: files or settings that cannot be used (2), no broker (3), or state
     that could not be read or saved (1).
     """
-    _require_known_sources(settings)
     estate = load_estate(settings)
     announce(estate, metrics)
     report = await ensure_topics(settings)
@@ -46,8 +44,9 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
         log.warning("topic %s", finding)
     readiness.topics_verified = True
     app = create_app(settings)
-    reloading = Reloading(settings, Stages(app, estate, metrics), metrics)
-    context = ContextReader(settings, estate.context, metrics)
+    live = LiveTopology(round(settings.topology.observed_ttl * 1000))
+    reloading = Reloading(settings, Stages(app, estate, metrics), metrics, live)
+    context = ContextReader(settings, estate.context, live, metrics, reloading.topology_changed)
 
     async def assigned(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
@@ -57,13 +56,28 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
 
     app.on_rebalance_complete.connect(assigned)
     app.on_partitions_revoked.connect(revoked)
-    # What has been loaded lives as long as the worker: the garbage collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    async with context, serving(settings.web, create_web(metrics, readiness)):
+    async with context:
+        await reloading.take_up()
+        # What has been loaded lives long: the garbage collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        await _run(app, settings, metrics, readiness, reloading, context)
+
+
+async def _run(
+    app: WorkerApp,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    reloading: Reloading,
+    context: ContextReader,
+) -> None:
+    """Run the stages, and beside them what watches, reloads and learns."""
+    async with serving(settings.web, create_web(metrics, readiness)):
         besides = [
             asyncio.create_task(_watch(app, metrics, readiness)),
             asyncio.create_task(reloading.run()),
+            asyncio.create_task(reloading.follow()),
             asyncio.create_task(_follow(context, app)),
         ]
         if settings.paths.watch:
@@ -100,13 +114,3 @@ async def _watch(app: WorkerApp, metrics: Metrics, readiness: Readiness) -> None
         for tp in told - lags.keys():
             metrics.forget_lag(tp.topic, tp.partition)
         told = set(lags)
-
-
-def _require_known_sources(settings: Settings) -> None:
-    unknown = [
-        f"topics.inputs: {each.topic}: source {each.source!r} is not known (known: {', '.join(SOURCES)})"
-        for each in settings.topics.inputs
-        if each.source not in SOURCES
-    ]
-    if unknown:
-        raise SettingsError(unknown)

@@ -7,10 +7,12 @@ fault. Only `merge` calls this.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from opsbridge.core.graph import DEFAULT_COST, Edge, Group
-from opsbridge.documents import Document, Fault, Level, Nearest, Spot, dotted
+from opsbridge.documents import Document, Nearest, Spot
 from opsbridge.documents.text import Loc
+from opsbridge.topology.conflicts import ConflictKind, Conflicts
 from opsbridge.topology.model import CIEntry, Dependency, Link, Member, Need
 
 
@@ -24,6 +26,9 @@ class Stated:
     document: Document
     cis: Sequence[CIEntry | None]
     depends_on: Sequence[Sequence[str] | Link | None]
+    origin: str = ""
+    """Who says so; empty: written by hand."""
+    precedence: int = 0
 
 
 @dataclass(slots=True)
@@ -34,6 +39,8 @@ class Links:
     groups: dict[int, list[Group]] = field(default_factory=dict)
     types: Counter[str] = field(default_factory=Counter)
     """How many dependencies are stated of each type."""
+    origins: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    """(dependent, provider), of peers in both orders, to who says so; kept only if any document has an origin."""
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Every (dependent, provider); peers in either order, a member of a group with who needs the group."""
@@ -46,13 +53,15 @@ class Links:
 
 
 def links(
-    stated: Sequence[Stated], names: Mapping[str, int], edge_costs: Mapping[str, int], faults: list[Fault]
+    stated: Sequence[Stated], names: Mapping[str, int], edge_costs: Mapping[str, int], conflicts: Conflicts
 ) -> Links:
-    """The dependencies of all documents; `names` has every id and alias, `faults` is told what is wrong."""
+    """The dependencies of all documents; `names` has every id and alias, `conflicts` is told what is wrong."""
     found = Links()
     nearest = Nearest(names.keys())
+    by_origin = any(part.origin for part in stated)
     for part in stated:
-        reader = _Reader(part.document, names, nearest, edge_costs, found, faults)
+        origin = part.origin if by_origin else None
+        reader = _Reader(part.document, origin, names, nearest, edge_costs, found, conflicts)
         for index, entry in enumerate(part.cis):
             if entry is not None:
                 reader.entry(index, entry)
@@ -67,11 +76,13 @@ class _Reader:
     """Turns what one document says into edges and groups, or into faults."""
 
     document: Document
+    origin: str | None
+    """None: nobody asks."""
     names: Mapping[str, int]
     nearest: Nearest
     costs: Mapping[str, int]
     links: Links
-    faults: list[Fault]
+    conflicts: Conflicts
 
     def entry(self, index: int, entry: CIEntry) -> None:
         """What a CI says of its own providers."""
@@ -85,8 +96,7 @@ class _Reader:
         for position, need in enumerate(entry.needs):
             group = self._group(("cis", index, "needs", position), dependent, need)
             if group is not None:
-                self.links.groups.setdefault(dependent, []).append(group)
-                self.links.types[need.type] += len(group.members)
+                self._keep(dependent, group, need.type)
 
     def link(self, index: int, link: Sequence[str] | Link) -> None:
         """A dependency that stands by itself."""
@@ -111,10 +121,33 @@ class _Reader:
         if dependent is None or provider is None:
             return
         if dependent == provider:
-            self._fault(place, f"{name!r} depends on itself; ignored", "warning")
+            message = f"{name!r} depends on itself; ignored"
+            self.conflicts.add(ConflictKind.EMPTY, [name], Spot(self.document, place), message, level="warning")
             return
         self.links.types[kind] += 1
         self.links.edges.append(Edge(dependent, provider, self.costs.get(kind, DEFAULT_COST), undirected))
+        if self.origin is not None:
+            self._remember(dependent, provider, self.origin)
+            if undirected:
+                self._remember(provider, dependent, self.origin)
+
+    def _keep(self, dependent: int, group: Group, kind: str) -> None:
+        """A group once, whoever says so."""
+        groups = self.links.groups.setdefault(dependent, [])
+        if self.origin is not None:
+            for member, _ in group.members:
+                self._remember(dependent, member, self.origin)
+            same = (group.members, group.at_least, group.cost)
+            if any((each.members, each.at_least, each.cost) == same for each in groups):
+                return
+        groups.append(group)
+        self.links.types[kind] += len(group.members)
+
+    def _remember(self, dependent: int, provider: int, origin: str) -> None:
+        ends = dependent, provider
+        there = self.links.origins.get(ends, ())
+        if origin not in there:
+            self.links.origins[ends] = _shared(there, origin)
 
     def _group(self, place: Loc, dependent: int, need: Need) -> Group | None:
         """The group, or None if something is wrong with it."""
@@ -123,10 +156,10 @@ class _Reader:
             return None
         total = sum(members.values())
         if not members:
-            self._fault((*place, "of"), "must name at least one CI")
+            self._bad((*place, "of"), need, "must name at least one CI")
         elif not 1 <= need.at_least <= total:
             message = f"must be from 1 to {total}, the weight of the whole group, not {need.at_least}"
-            self._fault((*place, "at_least"), message)
+            self._bad((*place, "at_least"), need, message)
         else:
             cost = self.costs.get(need.type, DEFAULT_COST)
             return Group(tuple(sorted(members.items())), need.at_least, cost, need.name)
@@ -142,11 +175,11 @@ class _Reader:
             if number is None:
                 continue
             if number == dependent:
-                self._fault(at, f"{name!r} cannot be in a group that it needs itself")
+                self._bad(at, need, f"{name!r} cannot be in a group that it needs itself")
             elif number in members:
-                self._fault(at, f"{name!r} is in this group already")
+                self._bad(at, need, f"{name!r} is in this group already")
             elif weight < 1:
-                self._fault((*spot, "weight"), f"must be at least 1, not {weight}")
+                self._bad((*spot, "weight"), need, f"must be at least 1, not {weight}")
             else:
                 members[number] = weight
         return members if len(members) == len(need.of) else None
@@ -154,8 +187,16 @@ class _Reader:
     def _number(self, place: Loc, name: str) -> int | None:
         found = self.names.get(name)
         if found is None and name:
-            self._fault(place, f"no CI has the id or alias {name!r}{self.nearest.hint(name)}")
+            message = f"no CI has the id or alias {name!r}{self.nearest.hint(name)}"
+            self.conflicts.add(ConflictKind.UNKNOWN_END, [name], Spot(self.document, place), message)
         return found
 
-    def _fault(self, place: Loc, message: str, level: Level = "error") -> None:
-        self.faults.append(Fault(Spot(self.document, place), dotted(place), message, level))
+    def _bad(self, place: Loc, need: Need, message: str) -> None:
+        names = (each.ci if isinstance(each, Member) else each for each in need.of)
+        self.conflicts.add(ConflictKind.BAD_GROUP, names, Spot(self.document, place), message)
+
+
+@cache
+def _shared(there: tuple[str, ...], origin: str) -> tuple[str, ...]:
+    """One tuple for all edges that the same origins state."""
+    return (*there, origin)

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,8 +28,9 @@ from opsbridge.documents import (
     read_documents,
 )
 from opsbridge.topology.domains import DomainAttribute
+from opsbridge.topology.identity import Known
 from opsbridge.topology.links import Stated
-from opsbridge.topology.merge import merge
+from opsbridge.topology.merge import Merged, merge
 from opsbridge.topology.model import DOCUMENT, FORMS, PATTERNS, CIEntry, Dependency, Link, known_fields
 from opsbridge.topology.strength import EDGE_COSTS
 
@@ -50,10 +51,19 @@ class Topology:
     """Alias to CI id."""
     edge_types: Mapping[str, int]
     """How many dependencies are stated of each type; those without one are of the type ""."""
+    edge_origins: Mapping[tuple[int, int], tuple[str, ...]]
+    """(dependent, provider), by number, to who says so, what counts most first; "" is what is written by hand.
+
+    Peers are in it in both orders. Empty if no document names an origin.
+    """
+    ci_origins: Mapping[int, tuple[str, ...]]
+    """CI number to who speaks of it, likewise; without those that are written by hand only."""
     findings: tuple[Finding, ...]
     """Warnings: what is odd, but not wrong."""
     digest: str
     """The same for the same CIs, aliases, dependencies and domains, however they are spread over files."""
+    stated: tuple[Stated, ...] = ()
+    """What the files say, to be merged again with what comes while events flow."""
 
     def digraph(self) -> "networkx.DiGraph[str]":
         """The graph for networkx, ids as nodes, an edge from each dependent to its provider; built on every call."""
@@ -83,27 +93,69 @@ def load_topology(
     strong each type of dependency is (strength.py).
     """
     named = [os.fspath(path) for path in paths]
-    with _without_collecting():
-        documents, findings = read_documents(named)
-        faults: list[Fault] = []
-        stated = [_validated(document, faults) for document in documents]
-        merged = merge(
-            stated,
-            complete=not any(finding.level == "error" for finding in findings),
-            edge_costs=edge_costs,
-            domain_attribute=domain_attribute,
-        )
-        findings += place(faults + merged.faults)
-    if any(finding.level == "error" for finding in findings):
-        raise TopologyError(findings)
+    with without_collecting():
+        stated, merged, findings = _merged(named, domain_attribute, edge_costs)
     if not len(merged.graph):
         findings.append(Finding(", ".join(named) or "topology", 0, 0, "", EMPTY, "warning"))
-    digest = _digest(merged.graph, merged.aliases)
-    return Topology(merged.graph, merged.aliases, merged.edge_types, tuple(findings), digest)
+    return replace(topology_of(merged, findings), stated=tuple(stated))
+
+
+def load_stated(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Stated], Known]:
+    """What these files say, and which CIs that makes; TopologyError as `load_topology` raises it."""
+    with without_collecting():
+        stated, merged, _ = _merged([os.fspath(path) for path in paths], None, EDGE_COSTS)
+    return stated, merged.known
+
+
+def read_stated(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Stated], list[Finding]]:
+    """What these files say, whether or not it fits together, and what is odd about them.
+
+    TopologyError for files that cannot be read and documents that are not valid.
+    """
+    with without_collecting():
+        documents, findings = read_documents([os.fspath(path) for path in paths])
+        faults: list[Fault] = []
+        stated = [_validated(document, faults) for document in documents]
+    findings += place(faults)
+    if any(finding.level == "error" for finding in findings):
+        raise TopologyError(findings)
+    return stated, findings
+
+
+def _merged(
+    named: list[str], domain_attribute: DomainAttribute | None, edge_costs: Mapping[str, int]
+) -> tuple[list[Stated], Merged, list[Finding]]:
+    documents, findings = read_documents(named)
+    faults: list[Fault] = []
+    stated = [_validated(document, faults) for document in documents]
+    merged = merge(
+        stated,
+        complete=not any(finding.level == "error" for finding in findings),
+        edge_costs=edge_costs,
+        domain_attribute=domain_attribute,
+    )
+    findings += place(faults + merged.faults)
+    if any(finding.level == "error" for finding in findings):
+        raise TopologyError(findings)
+    return stated, merged, findings
+
+
+def topology_of(merged: Merged, findings: Iterable[Finding] = ()) -> Topology:
+    """The estate that was merged, with its digest."""
+    digest = merged.graph.digest = _digest(merged.graph, merged.aliases)
+    return Topology(
+        merged.graph,
+        merged.aliases,
+        merged.edge_types,
+        merged.edge_origins,
+        merged.ci_origins,
+        tuple(findings),
+        digest,
+    )
 
 
 @contextmanager
-def _without_collecting() -> Iterator[None]:
+def without_collecting() -> Iterator[None]:
     """No garbage collection meanwhile: it would walk the growing estate over and over, half of all the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -121,8 +173,9 @@ def _validated(document: Document, faults: list[Fault]) -> Stated:
         for loc, key, message in from_validation(invalid, known_fields, PATTERNS):
             loc = tuple(step for step in loc if step not in FORMS)
             faults.append(Fault(Spot(document, loc, key), dotted(loc), message))
-        return Stated(document, list(_saved_cis(document.value)), list(_saved_edges(document.value)))
-    return Stated(document, valid.cis, valid.depends_on)
+        saved = list(_saved_cis(document.value)), list(_saved_edges(document.value))
+        return Stated(document, *saved, _name(document.value, "origin"))
+    return Stated(document, valid.cis, valid.depends_on, valid.origin, valid.precedence)
 
 
 def _saved_cis(value: object) -> Iterator[CIEntry | None]:
@@ -150,9 +203,9 @@ def _saved_edges(value: object) -> Iterator[list[str] | Link | None]:
             yield ends if len(ends) == 2 else None
 
 
-def _name(raw: dict[object, object], field: str) -> str:
+def _name(raw: object, field: str) -> str:
     """The name in this field, or an empty one."""
-    name = raw.get(field)
+    name = raw.get(field) if isinstance(raw, dict) else None
     return name if isinstance(name, str) else ""
 
 
@@ -164,7 +217,7 @@ def _list(value: object, field: str) -> list[object]:
 def _digest(graph: CIGraph, aliases: dict[str, str]) -> str:
     times = [(number, each.windows, str(each.zone)) for number, each in sorted(graph.service_times.items())]
     optional = [(number, sorted(providers)) for number, providers in sorted(graph.optional.items())]
-    groups = [(number, each) for number, each in enumerate(graph.groups) if each]
+    groups = [(number, sorted(map(msgspec.json.encode, each))) for number, each in enumerate(graph.groups) if each]
     edges = [graph.providers, graph.costs, optional, groups]
     content = msgspec.json.encode([graph.cis, edges, times, graph.domains, graph.backbone, sorted(aliases.items())])
     return hashlib.blake2b(content, digest_size=8).hexdigest()

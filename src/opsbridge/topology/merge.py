@@ -1,35 +1,45 @@
-"""Many documents, one graph: who is defined where, which names mean whom, when each CI is in service.
+"""Many documents, one graph: CIs with their numbers, names and dependencies, and when each is in service.
 
 Nothing here reads files; the loader hands in validated documents (of a document that failed, what could be saved, so
-that one wrong field does not make every edge to that file's CIs look wrong too). What depends on what is read in
-`links`, what is a domain in `domains`.
+that one wrong field does not make every edge to that file's CIs look wrong too), live topology what was told. Which
+entries are one CI is decided in `identity`, what depends on what is read in `links`, what is a domain in `domains`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from opsbridge.core.calendar import ServiceTime
 from opsbridge.core.graph import CI, CIGraph
-from opsbridge.documents import Document, Fault, Spot, dotted
+from opsbridge.documents import Fault, Spot
 from opsbridge.documents.weekly import in_order, minutes, time_zone
+from opsbridge.topology.conflicts import Conflict, ConflictKind, Conflicts
 from opsbridge.topology.domains import DomainAttribute, domains
+from opsbridge.topology.identity import Known, by_precedence, identify
 from opsbridge.topology.links import Stated, links
 from opsbridge.topology.model import SERVICE_TYPES, CIEntry
-
-_Definition = tuple[CIEntry, Document, int]
-"""An entry, and where it stands: its document and its index there."""
 
 
 @dataclass(slots=True)
 class Merged:
-    """The graph, every alias with its CI's id, and what there is to say about how the documents fit together."""
+    """The graph, every alias with its CI's id, who says what, and what does not fit together."""
 
     graph: CIGraph
     aliases: dict[str, str]
     edge_types: Counter[str]
     """How many dependencies are stated of each type."""
-    faults: list[Fault] = field(default_factory=list)
+    edge_origins: dict[tuple[int, int], tuple[str, ...]]
+    """(dependent, provider), by number, to who says so; empty if no document has an origin."""
+    ci_origins: dict[int, tuple[str, ...]]
+    """CI number to who speaks of it, what counts most first; without those that are written by hand only."""
+    conflicts: list[Conflict]
+    known: Known
+    """Every CI with what is said about it."""
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The conflicts as what a file's reader is told."""
+        return [conflict.fault for conflict in self.conflicts]
 
 
 def merge(
@@ -41,16 +51,22 @@ def merge(
 ) -> Merged:
     """One graph of all documents, CIs numbered in the order of their ids: it does not matter which file says what.
 
-    Unless `complete`, a file could not be parsed and unknown ends are not reported: they may be defined there.
+    What does not fit together is told in `conflicts`, and the graph is what is left without it. Unless `complete`, a
+    file could not be parsed and unknown ends are not reported: they may be defined there.
     """
-    faults: list[Fault] = []
-    entries = _defined(stated, faults)
-    ids = sorted(entries)
+    conflicts = Conflicts()
+    stated = by_precedence(stated)
+    for part in stated:
+        if part.precedence and not part.origin:
+            spot = Spot(part.document, ("precedence",), key=True)
+            conflicts.add(ConflictKind.EMPTY, (), spot, "says nothing without origin", level="warning")
+    known = identify(stated, conflicts)
+    ids = sorted(known.definitions)
     numbers = {ci: number for number, ci in enumerate(ids)}
-    aliases = {alias: numbers[ci] for alias, ci in _aliases(stated, entries, faults).items()}
-    names = numbers | aliases
-    found = links(stated, names, edge_costs, faults if complete else [])
-    cis = [_ci(entries[ci][0]) for ci in ids]
+    aliases = {alias: numbers[ci] for alias, ci in known.aliases.items()}
+    found = links(stated, numbers | aliases, edge_costs, conflicts if complete else Conflicts())
+    entries = [known.entry(ci) for ci in ids]
+    cis = [_ci(entry) for entry in entries]
     split = domains(cis, list(found.pairs()), domain_attribute)
     graph = CIGraph(
         cis,
@@ -59,9 +75,17 @@ def merge(
         aliases=aliases,
         domains=split.names,
         backbone=split.backbone,
-        service_times={numbers[ci]: times for ci, times in _service_times(entries.values(), faults)},
+        service_times={numbers[ci]: times for ci, times in _service_times(known, conflicts)},
     )
-    return Merged(graph, {alias: ids[number] for alias, number in aliases.items()}, found.types, faults)
+    return Merged(
+        graph,
+        {alias: ids[number] for alias, number in aliases.items()},
+        found.types,
+        found.origins,
+        {numbers[ci]: origins for ci, origins in known.origins()},
+        conflicts.found,
+        known,
+    )
 
 
 def _ci(entry: CIEntry) -> CI:
@@ -84,69 +108,23 @@ def _ci(entry: CIEntry) -> CI:
     )
 
 
-def _defined(stated: Sequence[Stated], faults: list[Fault]) -> dict[str, _Definition]:
-    """Every id with its first definition; a second one is a fault."""
-    entries: dict[str, _Definition] = {}
-    for part in stated:
-        for index, entry in enumerate(part.cis):
-            if entry is None:
-                continue
-            if entry.id not in entries:
-                entries[entry.id] = entry, part.document, index
-            else:
-                spot = Spot(part.document, ("cis", index, "id"))
-                message = f"{entry.id!r} is defined twice, first at"
-                faults.append(Fault(spot, dotted(spot.loc), message, related=_spot(entries[entry.id])))
-    return entries
-
-
-def _spot(definition: _Definition) -> Spot:
-    return Spot(definition[1], ("cis", definition[2], "id"))
-
-
-def _aliases(stated: Sequence[Stated], entries: dict[str, _Definition], faults: list[Fault]) -> dict[str, str]:
-    """Every alias with the id of its one CI."""
-    aliases: dict[str, str] = {}
-
-    def check(alias: str, entry: CIEntry, spot: Spot) -> None:
-        if alias == entry.id or aliases.get(alias) == entry.id:
-            faults.append(Fault(spot, dotted(spot.loc), f"{alias!r} already is a name of this CI", "warning"))
-        elif alias in entries:
-            message = f"{alias!r} is the id of another CI, defined at"
-            faults.append(Fault(spot, dotted(spot.loc), message, related=_spot(entries[alias])))
-        else:
-            message = f"{alias!r} is already an alias of {aliases[alias]!r}, defined at"
-            faults.append(Fault(spot, dotted(spot.loc), message, related=_spot(entries[aliases[alias]])))
-
-    for part in stated:
-        for index, entry in enumerate(part.cis):
-            if entry is None:
-                continue
-            for position, alias in enumerate(entry.aliases):
-                if alias in aliases or alias in entries:
-                    check(alias, entry, Spot(part.document, ("cis", index, "aliases", position)))
-                else:
-                    aliases[alias] = entry.id
-    return aliases
-
-
-def _service_times(definitions: Iterable[_Definition], faults: list[Fault]) -> Iterator[tuple[str, ServiceTime]]:
-    """The id and service time of every CI that is not always in service."""
-    for entry, document, index in definitions:
-        if not entry.service_time:
-            if "time_zone" in entry.model_fields_set:
-                spot = Spot(document, ("cis", index, "time_zone"), key=True)
-                faults.append(Fault(spot, dotted(spot.loc), "says nothing without service_time", "warning"))
-            continue
-        windows: list[tuple[int, int]] = []
-        for position, text in enumerate(entry.service_time):
+def _service_times(known: Known, conflicts: Conflicts) -> Iterator[tuple[str, ServiceTime]]:
+    """The id and service time of every CI that is not always in service, as the first says it that says one."""
+    for ci, definitions in known.definitions.items():
+        said = next((each for each in definitions if each.entry.service_time), None)
+        for each in definitions:
+            if not each.entry.service_time and "time_zone" in each.entry.model_fields_set:
+                spot = Spot(each.document, ("cis", each.index, "time_zone"), key=True)
+                conflicts.add(ConflictKind.EMPTY, [ci], spot, "says nothing without service_time", level="warning")
+        if said is not None:
+            windows: list[tuple[int, int]] = []
+            for position, text in enumerate(said.entry.service_time):
+                try:
+                    windows += minutes(text)
+                except ValueError as empty:
+                    spot = Spot(said.document, ("cis", said.index, "service_time", position))
+                    conflicts.add(ConflictKind.BAD_TIME, [ci], spot, str(empty))
             try:
-                windows += minutes(text)
-            except ValueError as empty:
-                spot = Spot(document, ("cis", index, "service_time", position))
-                faults.append(Fault(spot, dotted(spot.loc), str(empty)))
-        try:
-            yield entry.id, ServiceTime(in_order(windows), time_zone(entry.time_zone))
-        except ValueError as unknown:
-            spot = Spot(document, ("cis", index, "time_zone"))
-            faults.append(Fault(spot, dotted(spot.loc), str(unknown)))
+                yield ci, ServiceTime(in_order(windows), time_zone(said.entry.time_zone))
+            except ValueError as unknown:
+                conflicts.add(ConflictKind.BAD_TIME, [ci], said.spot("time_zone"), str(unknown))

@@ -20,6 +20,8 @@ _NAME: Final = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """An id or alias: text without control characters and without blanks at its ends."""
 
+_ORIGIN: Final = r"^([a-z0-9][a-z0-9._-]{0,62})?$"
+
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 _BRIEF, _FULL = "<brief>", "<full>"
@@ -119,12 +121,17 @@ class TopologyDocument(BaseModel):
 
     model_config = _STRICT
 
+    origin: Annotated[str, StringConstraints(pattern=_ORIGIN)] = ""
+    """Who says so: the name of a tool or a person's list. Empty: written by hand."""
+    precedence: int = 0
+    """Of what several origins say about a CI, the higher precedence counts."""
     cis: list[CIEntry] = []
     depends_on: list[Annotated[Annotated[Pair, Tag(_BRIEF)] | Annotated[Link, Tag(_FULL)], _EITHER]] = []
 
 
 PATTERNS: Final = {
     _NAME: "a name: not empty, no blanks around it, no control characters",
+    _ORIGIN: "a name of a-z, 0-9, `.`, `_` and `-`, at most 63 characters",
     WINDOWS: WINDOWS_IN_WORDS,
 }
 """What the patterns above ask for, in words."""

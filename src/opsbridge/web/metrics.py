@@ -87,6 +87,12 @@ class Metrics:
     def _describe_configuration(self) -> None:
         self._cis = self._gauge("topology_cis", "CIs in the topology.")
         self._edges = self._gauge("topology_edges", "Dependencies in the topology.")
+        self._live_records = self._gauge("topology_live_records", "CIs and dependencies that the context topic states.")
+        self._misfits = self._gauge("topology_misfits", "What live topology says that does not fit together.")
+        self._topology_time = self._gauge(
+            "topology_last_change_timestamp_seconds", "When another topology was last taken over while running."
+        )
+        self._aged_out = self._counter("topology_edges_aged_out", "Observed dependencies not seen for too long.")
         self._rules = self._gauge("rules", "Rules in use.")
         self._reload_ok = self._gauge("config_last_reload_successful", "Whether topology and rules were last loaded.")
         self._reload_time = self._gauge(
@@ -232,6 +238,19 @@ class Metrics:
         self._config.info({"topology": topology, "rules": rule_set})
         self._reload_ok.set(1)
         self._reload_time.set(now)
+
+    def live_topology(self, records: int, misfits: int) -> None:
+        """So many records of the context topic make the topology, and so many statements in it do not fit."""
+        self._live_records.set(records)
+        self._misfits.set(misfits)
+
+    def aged_out(self, edges: int) -> None:
+        """So many dependencies have not been seen for too long."""
+        self._aged_out.inc(edges)
+
+    def topology_changed(self, now: float) -> None:
+        """Another topology is in use since `now` (seconds since 1970)."""
+        self._topology_time.set(now)
 
     def reload_failed(self) -> None:
         """A reload was refused; the set loaded before stays in use."""

@@ -1,8 +1,9 @@
-"""Discrepancies that only many situations show: edges that failures contradict, and edges that seem to be missing.
+"""Discrepancies that only many situations show: edges that failures contradict, edges that seem to be missing, orphans.
 
 An edge is contradicted when its provider has failed often enough, the others that depend on it mostly felt it, and this
 dependent never did. One is missing when two CIs are roots at about the same time again and again and neither depends on
-the other. Both are told once, until that is forgotten. Every situation counts once, however often its news come; of
+the other. A CI without any edge that fails again and again is an orphan whose edges nobody has stated. Each is told
+once, until that is forgotten. Every situation counts once, however often its news come; of
 news that brought something to light it is told again. Memory is bounded: the roots that were heard of longest ago go
 first. Coordination (stage.py) calls this with the news of all response lanes.
 """
@@ -39,6 +40,9 @@ KEEP_MS: Final = 30 * 86_400_000
 LIMIT: Final = 10_000
 """So many openings and edges are remembered in all, and so many that were told..."""
 
+_LIVE: Final = "\x1flive"
+"""In place of the situation that showed it."""
+
 OPENINGS: Final = 50
 ENDED: Final = 50
 """...and of one root so many openings, and situations that have ended."""
@@ -72,12 +76,13 @@ class ToldState(msgspec.Struct, array_like=True, gc=False):
 class Discrepancies:
     """What the failures of all CIs say about the topology."""
 
-    __slots__ = ("_graph", "_roots", "_size", "_times", "_told", "now")
+    __slots__ = ("_graph", "_misfits", "_roots", "_size", "_times", "_told", "now")
 
-    def __init__(self, graph: CIGraph | None = None) -> None:
-        """Without a graph no CI depends on another."""
+    def __init__(self, graph: CIGraph | None = None, misfits: Iterable[Discrepancy] = ()) -> None:
+        """Without a graph no CI depends on another. `misfits`: what live topology says that does not fit together."""
         self.now = 0
         self._graph = graph
+        self._misfits = {f"{each.kind}\x1f{each.reference}": each for each in misfits}
         self._roots = Kept(b"d:r:", RootState)  # the one heard of longest ago first
         self._times: list[tuple[int, str]] = []  # all openings with their roots, in order
         self._told = Kept(b"d:t:", ToldState)  # the oldest first
@@ -103,8 +108,11 @@ class Discrepancies:
         told = [
             discrepancy
             for other in dict.fromkeys(root for _, root in self._around(time) if root != news.root)
-            if not self._depends(news.root, other) and (discrepancy := self._missing(news.root, other, name))
+            if not hang_together(self._graph, news.root, other)
+            and (discrepancy := self._missing(news.root, other, name))
         ]
+        if orphan := self._orphan(news.root, name):
+            told.append(orphan)
         self._bound()
         return told
 
@@ -132,6 +140,16 @@ class Discrepancies:
         ]
         self._bound()
         return told
+
+    def misfits(self) -> list[Discrepancy]:
+        """What does not fit in the live topology and has not been told yet; what has been mended may be told anew."""
+        for key in [key for key, told in self._told.items() if told.by == _LIVE and key not in self._misfits]:
+            self._told.drop(key)
+        untold = [key for key in self._misfits if key not in self._told]
+        for key in untold:
+            self._told[key] = ToldState(self.now, _LIVE)
+            self._told.changed(key)
+        return [msgspec.structs.replace(self._misfits[key], time_ms=self.now) for key in untold]
 
     def _missing(self, one: str, other: str, by: str) -> Discrepancy | None:
         """What there is to say if both fail together often enough."""
@@ -197,13 +215,17 @@ class Discrepancies:
         self._told.changed(key)
         return discrepancy
 
-    def _depends(self, one: str, other: str) -> bool:
-        """Whether one of the two CIs depends on the other, as far as a failure comes."""
-        graph = self._graph
-        if graph is None:
-            return False
-        ends = [graph.numbers[name] for name in (one, other) if name in graph.numbers]
-        return any(provider in ends for end in ends for provider, _ in graph.beyond(end))
+    def _orphan(self, name: str, by: str) -> Discrepancy | None:
+        """What there is to say of a CI that fails often, and that the topology has and connects with nothing."""
+        failures = len(self._roots[name].openings)
+        number = None if self._graph is None else self._graph.numbers.get(name)
+        if self._graph is None or number is None or failures < TOGETHER or self._graph.connected(number):
+            return None
+        evidence = (
+            f"{name} failed {failures} times in 7 days",
+            "the topology has it without any dependency, so its alerts are correlated alone",
+        )
+        return self._tell(f"orphan\x1f{name}", by, Discrepancy("orphan", name, "", self.now, evidence))
 
     # memory
 
@@ -237,6 +259,8 @@ class Discrepancies:
         return min(self._deadlines(), default=None)
 
     def _deadlines(self) -> Iterator[int]:
+        if self.now and any(key not in self._told for key in self._misfits):
+            yield self.now
         if self._times:
             yield self._times[0][0] + WEEK_MS
         for root in self._roots.values():
@@ -255,7 +279,7 @@ class Discrepancies:
         while self._roots and self._roots[name := next(iter(self._roots))].touched <= old:
             self._forget(name)
         while self._told and self._told[key := next(iter(self._told))].at <= old:
-            self._told.drop(key)
+            self._told.drop(key)  # what still does not fit is told again then
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""
@@ -276,6 +300,14 @@ class Discrepancies:
             *(told.at for told in self._told.values()),
             0,
         )
+
+
+def hang_together(graph: CIGraph | None, one: str, other: str) -> bool:
+    """Whether one of the two CIs depends on the other, as far as a failure comes."""
+    if graph is None:
+        return False
+    ends = [graph.numbers[name] for name in (one, other) if name in graph.numbers]
+    return any(provider in ends for end in ends for provider, _ in graph.beyond(end))
 
 
 def _same(one: str, other: str) -> bool:

@@ -34,11 +34,17 @@ class Coordination:
 
     __slots__ = ("_discrepancies", "_limits", "_problems", "now")
 
-    def __init__(self, policy: AutomationPolicy | None = None, graph: CIGraph | None = None) -> None:
+    def __init__(
+        self,
+        policy: AutomationPolicy | None = None,
+        graph: CIGraph | None = None,
+        misfits: Iterable[Discrepancy] = (),
+    ) -> None:
+        """`misfits`: what live topology says that does not fit together; each is told once."""
         self.now = 0
         self._limits = Limits(policy or AutomationPolicy())
         self._problems = Problems()
-        self._discrepancies = Discrepancies(graph)
+        self._discrepancies = Discrepancies(graph, misfits)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
@@ -82,7 +88,7 @@ class Coordination:
         self.now = max(self.now, now)
         for part in self._parts():
             part.expire(self.now)
-        return []
+        return [*self._discrepancies.misfits()] if self.now else []
 
     def changes(self) -> list[Change]:
         """The state entries that changed since the last call."""

@@ -81,7 +81,8 @@ class _Watched(Reporter):
     __slots__ = ("_look", "_second")
 
     def __init__(self, second: SecondLevel, look: Callable[[SecondLevel, LiveSituation], None]) -> None:
-        super().__init__(second.claims.graph, second.claims.evidence, second.claims.failed)
+        claims = second.claims
+        super().__init__(claims.graph, claims.evidence, claims.reporter.holding, claims.failed)
         self._second = second
         self._look = look
 

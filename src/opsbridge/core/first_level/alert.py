@@ -4,7 +4,8 @@ Here is the form of what is saved and told; what happens to an alert is decided 
 withholds it in `withholding.py`.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgspec
@@ -50,6 +51,17 @@ class Alert(msgspec.Struct, array_like=True, gc=False):
     """What its gates need to know; None if it has none."""
     grounds: tuple[str, ...] = ()
     """Of the report that opened this occurrence: where its changes are heard must not depend on later reports."""
+    domain: str = ""
+    """Where this occurrence is heard, whatever becomes of the topology meanwhile; empty: where its CI is..."""
+    shared: bool = False
+    """...and whether that is a backbone."""
+
+    def name(self, event: Event) -> None:
+        """The first firing says what a resolution that came before it need not have said."""
+        if not self.ci:
+            self.ci, self.known_ci = event.ci, event.known_ci
+        if not self.class_:
+            self.class_ = event.class_
 
 
 encode = msgspec.json.Encoder().encode
@@ -87,6 +99,15 @@ class Heard(NamedTuple):
     (sharing.py)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What has to be known beside an alert to tell of it."""
+
+    inhibitions: Container[str]
+    place: Callable[[Alert], tuple[str, bool]] | None = None
+    """Where an alert that opens now is heard (sharing.opens_at)."""
+
+
 def transition(
     change: ChangeOf,
     fingerprint: str,
@@ -94,7 +115,7 @@ def transition(
     report: Event | Details,
     time: int,
     now: int,
-    inhibitions: Container[str],
+    telling: Telling,
 ) -> Transition:
     """The alert changed at that time, as `report` says; its position rises, also where one event causes several.
 
@@ -104,6 +125,8 @@ def transition(
     alert.position = position = position if position > last else last + 1
     if change == "opened":
         alert.grounds = report.grounds
+        if telling.place is not None:
+            alert.domain, alert.shared = telling.place(alert)
     marks = report.marks
     return Transition(
         change,
@@ -122,5 +145,7 @@ def transition(
         report.summary,
         report.rule,
         alert.grounds,
-        tuple(mark for mark in marks if mark.rule in inhibitions) if marks else (),
+        tuple(mark for mark in marks if mark.rule in telling.inhibitions) if marks else (),
+        alert.domain,
+        alert.shared,
     )

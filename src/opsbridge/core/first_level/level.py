@@ -17,7 +17,7 @@ from opsbridge.core.calendar import FOREVER
 from opsbridge.core.context import Context
 from opsbridge.core.decisions import Discrepancy, Expired, Outcome, Transition, Withheld
 from opsbridge.core.event import Event
-from opsbridge.core.first_level.alert import Alert, decode, encode, fingerprint_of, key_of, transition
+from opsbridge.core.first_level.alert import Alert, Telling, decode, encode, fingerprint_of, key_of, transition
 from opsbridge.core.first_level.alert import Heard as Heard
 from opsbridge.core.first_level.derivations import Derivations
 from opsbridge.core.first_level.gate_state import NEVER
@@ -59,6 +59,7 @@ class FirstLevel:
 
     `accept` judges events that rules derive; `owns` says whether what hashes by a text (a CI, a group, a rule's id) is
     kept in this partition. `context` has the windows of change records; what it learns counts from the next step on.
+    `place` says where an alert that opens now is heard; without it alerts do not say where they are.
     """
 
     __slots__ = (
@@ -68,12 +69,12 @@ class FirstLevel:
         "_deadlines",
         "_derivations",
         "_dirty",
-        "_inhibitions",
         "_next",
         "_owns",
         "_place",
         "_reminded",
         "_reminders",
+        "_telling",
         "_withholding",
         "now",
     )
@@ -85,12 +86,13 @@ class FirstLevel:
         accept: Callable[[Event], Event | Withheld] = _as_it_is,
         owns: Callable[[str], bool] = _everything,
         context: Context | None = None,
+        place: Callable[[Alert], tuple[str, bool]] | None = None,
     ) -> None:
         self.now = 0
         self._book = book
-        self._inhibitions = book.inhibitions
+        self._telling = Telling(book.inhibitions, place)
         self._owns = owns
-        self._withholding = Withholding(book, context)
+        self._withholding = Withholding(book, context, self._telling)
         self._derivations = Derivations(book, accept, owns)
         self._reminders = Reminders(book.gates, owns)
         self._alerts: dict[str, Alert] = {}
@@ -177,23 +179,27 @@ class FirstLevel:
             ):
                 return Outcome.DUPLICATE
             alert.severity = event.severity
-            transitions.append(transition("escalated", fingerprint, alert, event, time, self.now, self._inhibitions))
+            transitions.append(transition("escalated", fingerprint, alert, event, time, self.now, self._telling))
             return Outcome.ESCALATED
         first = alert.fired == NEVER
+        if first:
+            alert.name(event)
         if time > alert.fired:
             alert.fired = time
         if time <= alert.cleared and not first:
             return Outcome.LATE
+        if event.ci == alert.ci:
+            alert.known_ci = event.known_ci
         alert.severity = event.severity
         alert.opened = time
         alert.event = event.id
         alert.occurrence += 1
         if not first:
             alert.count = 1
-        now, inhibitions = self.now, self._inhibitions
-        transitions.append(transition("opened", fingerprint, alert, event, time, now, inhibitions))
+        now, telling = self.now, self._telling
+        transitions.append(transition("opened", fingerprint, alert, event, time, now, telling))
         if time <= alert.cleared:  # its resolution came first, and no longer waits
-            transitions.append(transition("resolved", fingerprint, alert, event, alert.cleared, now, inhibitions))
+            transitions.append(transition("resolved", fingerprint, alert, event, alert.cleared, now, telling))
             self._await(fingerprint, alert)
         return Outcome.OPENED
 
@@ -203,7 +209,7 @@ class FirstLevel:
         alert.severity, alert.event = event.severity, event.id
         alert.occurrence += 1
         alert.count = 1
-        transitions.append(transition("renewed", fingerprint, alert, event, time, self.now, self._inhibitions))
+        transitions.append(transition("renewed", fingerprint, alert, event, time, self.now, self._telling))
         return Outcome.RENEWED
 
     def _resolved(self, alert: Alert, event: Event, transitions: list[Transition]) -> Outcome:
@@ -221,14 +227,14 @@ class FirstLevel:
             return Outcome.DUPLICATE
         if alert.fired > alert.cleared:
             return Outcome.LATE
-        transitions.append(
-            transition("resolved", fingerprint, alert, event, alert.cleared, self.now, self._inhibitions)
-        )
+        transitions.append(transition("resolved", fingerprint, alert, event, alert.cleared, self.now, self._telling))
         return Outcome.RESOLVED
 
     def _marked(self, alert: Alert, event: Event, heard: Heard) -> Outcome:
         """A report of an alert that may have gates."""
         withholding = self._withholding
+        if event.firing and alert.fired == NEVER:
+            alert.name(event)
         gated = withholding.gated(alert, event)
         if gated is None:
             return self._plain(alert, event, heard.transitions)

@@ -14,7 +14,7 @@ from opsbridge.core.calendar import FOREVER
 from opsbridge.core.context import Context
 from opsbridge.core.decisions import ChangeOf, Outcome, Shadowed, Suppressed, Transition
 from opsbridge.core.event import Event
-from opsbridge.core.first_level.alert import Alert, Heard, transition
+from opsbridge.core.first_level.alert import Alert, Heard, Telling, transition
 from opsbridge.core.first_level.gate_state import NEVER, Details, GateState, Release
 from opsbridge.core.first_level.gates import Gates
 from opsbridge.core.first_level.lateness import LATENESS_MS
@@ -24,14 +24,14 @@ from opsbridge.core.rulebook import Rulebook
 class Withholding:
     """The gates of one partition, and when its withheld alerts are looked at next."""
 
-    __slots__ = ("_by_changes", "_context", "_gates", "_inhibitions", "_planned", "_reviews", "_version", "now")
+    __slots__ = ("_by_changes", "_context", "_gates", "_planned", "_reviews", "_telling", "_version", "now")
 
-    def __init__(self, book: Rulebook, context: Context | None = None) -> None:
+    def __init__(self, book: Rulebook, context: Context | None = None, telling: Telling | None = None) -> None:
         self.now = 0
         self._context = context
         self._version = 0  # of the context that the gates were asked with
         self._gates = Gates(book.gates, context)
-        self._inhibitions = book.inhibitions
+        self._telling = telling or Telling(book.inhibitions)
         self._reviews: list[tuple[int, str]] = []
         self._planned: dict[str, int] = {}
         """When a withheld alert is looked at next; reviews at other times are no longer meant."""
@@ -222,7 +222,7 @@ class Withholding:
         self._withhold(fingerprint, alert, gated, run, self._gates.ask(gated, alert.ci, run[0]), heard)
 
     def _told_later(self, change: ChangeOf, fingerprint: str, alert: Alert, gated: GateState, time: int) -> Transition:
-        return transition(change, fingerprint, alert, gated.details, time, self.now, self._inhibitions)
+        return transition(change, fingerprint, alert, gated.details, time, self.now, self._telling)
 
     def _suppressed(
         self,

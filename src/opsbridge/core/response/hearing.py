@@ -30,6 +30,8 @@ def follow(state: IncidentState, situation: Situation, judged: Judgement, now: i
         state.begin(now)
         state.log(now, "opened")
         notices += notice(state, "opened", state.to, now)
+    if before is not None and before.topology not in ("", situation.topology):
+        state.log(now, "topology", f"decided anew by {situation.topology}, before by {before.topology}")
     for turn in turns(before, situation, fires=state.fires):
         if state.turn(turn, now):
             heir = situation.merged_into

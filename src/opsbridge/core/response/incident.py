@@ -11,6 +11,7 @@ import msgspec
 from opsbridge.core.case import Case, fill
 from opsbridge.core.decisions import RecentChange, Root, Situation, SituationUpdate
 from opsbridge.core.event import SEVERITIES
+from opsbridge.core.graph import CI
 from opsbridge.core.ids import derived_id, incident_id
 from opsbridge.core.records import (
     Attempt,
@@ -111,6 +112,8 @@ class IncidentState(msgspec.Struct, array_like=True, gc=False):
     history: list[HistoryEntry] = []
     heard: list[str] = []
     """Digests of ids."""
+    root: CI | None = None
+    """The root's CI as the topology had it last, where it may go from there."""
 
     def has_heard(self, update: SituationUpdate, digest: str) -> bool:
         """Whether it has heard this part of a version, or a newer one. Told anew in other words, it is news."""
@@ -254,6 +257,7 @@ def record(state: IncidentState, attempts: tuple[Attempt, ...]) -> Incident:
         problem=state.problem,
         attempts=attempts,
         history=tuple(state.history),
+        topology=situation.topology,
     )
 
 

@@ -48,11 +48,14 @@ class Judge:
         self._prioritise = book.prioritise or DEFAULT
         self._respond = book.respond
 
-    def __call__(self, situation: Situation) -> Judgement:
-        """What the rules say of a situation."""
+    def __call__(self, situation: Situation, before: CI | None = None) -> Judgement:
+        """What the rules say of a situation. `before`: its root's CI, in case that the topology no longer has it."""
+        root = self._ci(situation.root.ci)
+        if before is not None and before.id == root.id and root.id not in self._graph.numbers:
+            root = before
         case = Case(
             situation=situation,
-            root=self._ci(situation.root.ci),
+            root=root,
             changes=tuple(change.id for change in situation.changes),
         )
         known = self._known_errors(case)
@@ -62,6 +65,10 @@ class Judge:
         case = replace(case, priority=priority.name)
         selected = self._respond(case)
         return Judgement(case, known, priority, selected.handling, selected.further)
+
+    def may_go(self, ci: CI) -> bool:
+        """Whether the CI may go from the topology, so that it has to be remembered."""
+        return self._graph.passing.get(self._graph.numbers.get(ci.id, -1), False)
 
     def _ci(self, name: str) -> CI:
         number = self._graph.numbers.get(name)

@@ -219,7 +219,9 @@ class ResponseSelection:
         situation = update.situation
         begins = state.situation_version == 0
         state.take_in(update)
-        judged = self._judge(situation)
+        judged = self._judge(situation, state.root)
+        if self._judge.may_go(judged.case.root):
+            state.root = judged.case.root
         decisions: list[Decision] = []
         if update.part == 1:
             decisions += self._acted(self._automation.wanted(judged.case, judged.asked(AutoResponse)))
@@ -372,14 +374,14 @@ class ResponseSelection:
         snapshot = state.situation
         if state.version or snapshot is None or not state.whole or snapshot.status in ENDED:
             return []
-        judged = self._judge(snapshot)
+        judged = self._judge(snapshot, state.root)
         if not self._concerns_people(state, judged):
             return []
         return self._make_up_for(SituationUpdate(snapshot, 1, 1, Moved(), self.now), state, judged)
 
     def _case(self, situation: str) -> Case | None:
         state = self._memory.incidents.get(situation)
-        return None if state is None or state.situation is None else self._judge(state.situation).case
+        return None if state is None or state.situation is None else self._judge(state.situation, state.root).case
 
     # state
 

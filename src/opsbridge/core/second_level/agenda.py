@@ -7,9 +7,12 @@ too often. What happens when a situation's time has come is decided in claims.py
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 
+import msgspec
+
 from opsbridge.core.decisions import SituationUpdate, Status
 from opsbridge.core.graph import CIGraph
 from opsbridge.core.second_level.evidence import NEVER
+from opsbridge.core.second_level.holding import Holding
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import (
     CLOSE_AFTER_LONGEST_MS,
@@ -36,6 +39,7 @@ class Agenda:
         "_deadlines",
         "_graph",
         "_hands_on",
+        "_holding",
         "_lateness",
         "_memory",
         "_recurrence",
@@ -47,6 +51,7 @@ class Agenda:
         self,
         memory: Memory,
         graph: CIGraph,
+        holding: Holding,
         *,
         lateness_ms: int,
         report_after_ms: int,
@@ -56,6 +61,7 @@ class Agenda:
         """`hands_on`: what is found in a domain with a backbone is told at once, to those who decide there."""
         self._memory = memory
         self._graph = graph
+        self._holding = holding
         self._lateness = lateness_ms
         self._report_after = report_after_ms
         self._hands_on = hands_on
@@ -123,6 +129,8 @@ class Agenda:
             state.cleared = max(state.cleared, *(alert.cleared for alert in situation.alerts.values()))
             self.touch(situation)
         self._look_at(situation, self._ends(state))
+        if self._holding.outdated(situation):  # its part of the topology is another one
+            state.touched = True
         if state.touched:  # whether it is to be told of shows at the next tick, as if it had been touched just now
             self._touched[state.id] = None
 
@@ -143,7 +151,14 @@ class Agenda:
                 continue
             if not ended and not self.hands_on(situation) and self._recurrence.takes_over(situation):
                 renamed(situation, name)
-            yield from reporter.updates(situation, now)
+            home = self._home(situation)
+            if ended:
+                self._holding.release(state.id)
+            else:
+                state.told_home = home
+                self._holding.tell(situation)
+            for update in reporter.updates(situation, now):
+                yield msgspec.structs.replace(update, home=home) if home else update
             state.told_at, state.prompt, state.told_open = now, False, state.status == "open"
             self._memory.situation_changed(state)
             if ended:
@@ -157,8 +172,16 @@ class Agenda:
 
         What an operator put together is not evidence for anybody.
         """
-        root, found = situation.root, not situation.state.correction
-        return self._hands_on and found and isinstance(root, int) and self._graph.home(root) != ""
+        return self._home(situation) != ""
+
+    def _home(self, situation: LiveSituation) -> str:
+        """The backbone that hears of it: the same from the first news of it to the last."""
+        root, state = situation.root, situation.state
+        if not self._hands_on or state.correction:
+            return ""
+        if state.told_home is not None:
+            return state.told_home
+        return self._graph.home(root) if isinstance(root, int) else ""
 
     def _over(self, situation: LiveSituation) -> None:
         """All has been told of the situation."""

@@ -33,6 +33,7 @@ from opsbridge.core.second_level import level
 from opsbridge.core.second_level.findings import KINDS, Finding, Findings, FindingState
 from opsbridge.core.second_level.level import SecondLevel, Told
 from opsbridge.core.second_level.reporting import dependents, slices
+from opsbridge.core.sharing import heard_at
 from opsbridge.core.state import Change
 from opsbridge.core.weights import Weights
 
@@ -62,20 +63,15 @@ _encode = msgspec.json.Encoder().encode
 def home(graph: CIGraph, news: News) -> str:
     """The backbone domain where the news is heard; empty if it is not: then it goes the usual way."""
     if isinstance(news, SituationUpdate):
-        if news.situation.correction:  # an operator has said what belongs to it: nobody has to decide
-            return ""
-        number = graph.numbers.get(news.situation.root.ci)
-    else:
-        number = graph.numbers.get(news.ci)
-        if number is not None and not graph.backbone[number]:
-            return ""
-    return "" if number is None else graph.home(number)
+        return news.home
+    domain, shared = heard_at(graph, news)
+    return domain if shared else ""
 
 
 class Backbone:
     """The backbones of one partition, with what all the domains that depend on them have found."""
 
-    __slots__ = ("_deadlines", "_engine", "_findings", "_graph", "now")
+    __slots__ = ("_deadlines", "_engine", "_findings", "now")
 
     def __init__(
         self,
@@ -90,7 +86,6 @@ class Backbone:
         known = book.profiles
         symptom = Profile(Nature.SYMPTOM)
         self.now = 0
-        self._graph = graph
         self._engine = SecondLevel(
             graph,
             msgspec.structs.replace(
@@ -107,6 +102,10 @@ class Backbone:
 
     def __len__(self) -> int:
         return len(self._engine)
+
+    @property
+    def _graph(self) -> CIGraph:
+        return self._engine.graph
 
     def advance(self, news: Iterable[News]) -> list[Told]:
         """What is to be told after these news, in order of arrival; what comes twice changes nothing."""

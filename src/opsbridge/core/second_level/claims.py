@@ -12,6 +12,7 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.second_level.agenda import Agenda
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import Group
+from opsbridge.core.second_level.holding import Holding
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import CLOSE_AFTER_MS, FLAPS_WITHIN_MS, LULL_MS, next_tick
 from opsbridge.core.second_level.reporting import Reporter
@@ -49,6 +50,7 @@ class Claims:
         agenda: Agenda,
         evidence: Evidence,
         graph: CIGraph,
+        holding: Holding,
         profiles: Profiles,
         withdrawn: Callable[[Node], None],
         *,
@@ -62,7 +64,7 @@ class Claims:
         self._lateness = lateness_ms
         self.evidence = evidence
         self.graph = graph
-        self.reporter = Reporter(graph, evidence, self.failed)
+        self.reporter = Reporter(graph, evidence, holding, self.failed)
         self.at: dict[Node, list[AlertState]] = {}
         """Recent alerts by CI."""
         self.claimed: dict[Node, LiveSituation] = {}

@@ -17,6 +17,8 @@ from opsbridge.core.second_level.agenda import Agenda
 from opsbridge.core.second_level.claims import Claims
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import Region
+from opsbridge.core.second_level.held_graph import with_held
+from opsbridge.core.second_level.holding import HELD, Holding
 from opsbridge.core.second_level.inhibition import STATE, Inhibitor
 from opsbridge.core.second_level.memory import Memory
 from opsbridge.core.second_level.pace import CLOSE_AFTER_LONGEST_MS as CLOSE_AFTER_LONGEST_MS
@@ -38,7 +40,22 @@ Told = SituationUpdate | Suppressed | Shadowed
 class SecondLevel:
     """The alerts and situations of one partition: whole correlation domains."""
 
-    __slots__ = ("_agenda", "_inhibitor", "_lateness", "_loose", "_memory", "_regrouping", "_waiting", "claims")
+    __slots__ = (
+        "_agenda",
+        "_compose",
+        "_holding",
+        "_inhibitor",
+        "_lateness",
+        "_loose",
+        "_memory",
+        "_plain",
+        "_regrouping",
+        "_saved",
+        "_unsaved",
+        "_waiting",
+        "claims",
+        "graph",
+    )
 
     def __init__(
         self,
@@ -60,28 +77,42 @@ class SecondLevel:
         What is found in a domain with a backbone is for backbone.py to watch and to tell of: it hears at once.
         """
         self._lateness = lateness_ms
-        self._memory = Memory(graph)
-        self._agenda = Agenda(
-            self._memory,
-            graph,
-            lateness_ms=lateness_ms,
-            report_after_ms=report_after_ms,
-            reopen_within_ms=reopen_within_ms,
-            hands_on=not owns_backbone,
-        )
-        self.claims = Claims(
-            self._memory,
-            self._agenda,
-            Evidence(graph, weights or Weights(), owns_backbone=owns_backbone, context=context),
-            graph,
-            book.profiles,
-            self._tighten,
-            lateness_ms=lateness_ms,
-        )
-        self._inhibitor = Inhibitor(graph, book.inhibitions, lateness_ms=lateness_ms)
-        self._regrouping = Regrouping(
-            self._memory, self._agenda, self.claims, graph, self._explain, owns_backbone=owns_backbone
-        )
+
+        def compose(graph: CIGraph) -> None:
+            self.graph = graph
+            self._holding = Holding(graph)
+            self._memory = Memory(graph)
+            self._agenda = Agenda(
+                self._memory,
+                graph,
+                self._holding,
+                lateness_ms=lateness_ms,
+                report_after_ms=report_after_ms,
+                reopen_within_ms=reopen_within_ms,
+                hands_on=not owns_backbone,
+            )
+            self.claims = Claims(
+                self._memory,
+                self._agenda,
+                Evidence(graph, weights or Weights(), owns_backbone=owns_backbone, context=context),
+                graph,
+                self._holding,
+                book.profiles,
+                self._tighten,
+                lateness_ms=lateness_ms,
+            )
+            self._inhibitor = Inhibitor(graph, book.inhibitions, lateness_ms=lateness_ms)
+            self._regrouping = Regrouping(
+                self._memory, self._agenda, self.claims, graph, self._explain, owns_backbone=owns_backbone
+            )
+
+        self._compose = compose
+        self._plain = graph
+        """The graph without what is held on to; `graph` is with it."""
+        compose(graph)
+        self._saved: dict[bytes, bytes | None] | None = None
+        """All that is saved, while the graph has what is held on to."""
+        self._unsaved: list[Change] = []
         self._waiting: list[tuple[int, str]] = []  # alerts to be explained, by the time they began
         self._loose: dict[Node, None] = {}  # CIs that joined a large explanation as it was
 
@@ -109,6 +140,7 @@ class SecondLevel:
         for transition in transitions:
             if transition.now_ms > self._memory.clock.now:
                 self._move_to(transition.now_ms, told)
+                alerts, inhibitor = self._memory.alerts, self._inhibitor
             if inhibitor.concerns(transition):
                 alert = alerts.get(transition.fingerprint)
                 known = alert is not None and (alert.firing or transition.position <= alert.position)
@@ -175,6 +207,9 @@ class SecondLevel:
                 self.claims.time_came(situation)
             told += self._agenda.report(self.claims.reporter, self.claims.renamed)
             self._memory.forget_corrections(due - CORRECTIONS_FORGOTTEN_MS)
+            if self._holding.released:
+                self._let_go()
+                clock = self._memory.clock
         clock.now = max(clock.now, now)
         self._memory.clock_changed()
 
@@ -316,7 +351,7 @@ class SecondLevel:
         stormy: set[Node] = set()
         claims = self.claims
         for node in fresh:
-            if node in done:
+            if node in done or node not in claims.at:  # what came next, after a lull, has ended its situation
                 continue
             if stormy.isdisjoint(claims.evidence.upstream(node)) and not claims.attach(node, PIECE):
                 region = Region(claims.evidence, claims.related, PIECE)
@@ -366,14 +401,39 @@ class SecondLevel:
         What inhibition keeps comes last: if only the first of them are saved, what is heard again is passed on again,
         and alerts recognise it.
         """
-        return [*self._memory.changes(), *self._inhibitor.changes()]
+        changed = [*self._unsaved, *self._memory.changes(), *self._holding.changes(), *self._inhibitor.changes()]
+        self._unsaved = []
+        if self._saved is not None:
+            self._saved.update(changed)
+        return changed
+
+    def _let_go(self) -> None:
+        """Situations are over that held on to what has gone from the graph: go on without what nobody holds on to."""
+        self._holding.released = False
+        grown = with_held(self._plain, self._holding.held)
+        if self._saved is None or (len(grown), grown.edges) == (len(self.graph), self.graph.edges):
+            return
+        self._unsaved = self.changes()
+        saved = [(key, value) for key, value in self._saved.items() if value is not None]
+        self._waiting, self._loose = [], {}
+        self._compose(self._plain)
+        self.restore(saved)
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back from all (key, value) pairs that were saved; for a new instance, before `advance`."""
+        entries = list(entries)
         own: list[tuple[bytes, bytes]] = []
         inhibition: list[tuple[bytes, bytes]] = []
+        held: list[tuple[bytes, bytes]] = []
         for key, value in entries:
-            (inhibition if key[:1] == STATE else own).append((key, value))
+            (inhibition if key[:1] == STATE else held if key[:1] == HELD else own).append((key, value))
+        self._holding.restore(held)
+        grown = with_held(self._plain, self._holding.held)
+        self._saved = None
+        if grown is not self._plain:
+            self._saved = dict(entries)
+            self._compose(grown)
+            self._holding.restore(held)
         self._memory.restore(own)
         claims = self.claims
         for alert in self._memory.alerts.values():

@@ -13,6 +13,7 @@ from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.impact import impacted, impacted_by
 from opsbridge.core.second_level.evidence import Evidence, Node
 from opsbridge.core.second_level.explanation import confidence, scores
+from opsbridge.core.second_level.holding import Holding
 from opsbridge.core.second_level.situations import LiveSituation
 
 SLICE: Final = 200
@@ -33,11 +34,12 @@ NAMED_DEPENDENTS: Final = 50
 class Reporter:
     """Tells of situations, and remembers in them what has been told."""
 
-    __slots__ = ("_evidence", "_failed", "_graph")
+    __slots__ = ("_evidence", "_failed", "_graph", "holding")
 
-    def __init__(self, graph: CIGraph, evidence: Evidence, failed: Callable[[Node], bool]) -> None:
-        """`failed` tells whether a CI is the root of an open situation."""
+    def __init__(self, graph: CIGraph, evidence: Evidence, holding: Holding, failed: Callable[[Node], bool]) -> None:
+        """`failed` tells whether a CI is the root of an open situation, `holding` whom it was told to affect."""
         self._failed = failed
+        self.holding = holding
         self._graph = graph
         self._evidence = evidence
 
@@ -77,12 +79,19 @@ class Reporter:
         """CIs joined, CIs left, services joined, services left: those affected now against those told of."""
         state = situation.state
         basis = state.root, tuple(others)
-        if (state.told_root, tuple(state.told_others)) == basis and not self._graph.service_times:
+        known = self.holding.affected(state.id)
+        may_change = self._graph.service_times or known is not None
+        if (state.told_root, tuple(state.told_others)) == basis and not may_change:
             return (), (), (), ()
         numbers = self._graph.numbers
-        told = numbers.get(state.told_root, state.told_root)
-        before = self._affected(told, state.told_others, state.told_at) if state.told_root else []
+        if known is not None:
+            before = [numbers.get(name, name) for name in known]
+        else:
+            told = numbers.get(state.told_root, state.told_root)
+            before = self._affected(told, state.told_others, state.told_at) if state.told_root else []
         after = self._affected(situation.root, others, now)
+        if known is not None:
+            self.holding.told(state.id, map(self._evidence.name, after))
         were, are = set(before), set(after)
         joined, left = [node for node in after if node not in were], [node for node in before if node not in are]
         name, service = self._evidence.name, self._is_service
@@ -168,6 +177,7 @@ class Reporter:
             heard=heard,
             reopened=state.recurred,
             correction=state.correction,
+            topology=state.topology,
         )
 
     def _told_at(self, situation: LiveSituation) -> int:

@@ -147,6 +147,10 @@ class SituationState(msgspec.Struct, array_like=True, gc=False):
     """How often it has begun again after it was closed."""
     told_open: bool = False
     """It was open when somebody was last told of it."""
+    topology: str = ""
+    """The topology by which it was decided; empty until it is told."""
+    told_home: str | None = None
+    """The backbone that hears of it; empty: none does. None until it is told: where news of it go must not change."""
 
 
 class ClockState(msgspec.Struct, array_like=True, gc=False):
