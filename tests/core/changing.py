@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from estates import GAPS, Step, happen
 from timetable import PROFILES
 
+from estates import GAPS, Step, happen
 from opsbridge.core.graph import CI, CIGraph
 from opsbridge.core.pipeline import Pipeline
 from opsbridge.core.rulebook import Rulebook

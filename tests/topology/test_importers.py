@@ -113,7 +113,10 @@ def test_a_bare_name_is_an_alias_only_where_it_says_which() -> None:
 def test_netbox_from_three_files_in_any_order() -> None:
     names = "netbox-cables.json", "netbox-devices.json", "netbox-virtual.json"
     document, findings = imported(*names)
-    assert findings == ["warning: netbox-cables.json:386:3: a cable that does not end at two devices; left out"]
+    assert findings == [
+        "warning: netbox-cables.json:386:3: a cable that does not end at two devices; left out",
+        "netbox-cables.json: 1 CI is known only as an end of a dependency: feed-A",
+    ]
     assert imported(*reversed(names))[0] == document
     assert groups(document) == {
         "esx-n1 power": "1 of pdu-a1 pdu-b1",
@@ -142,8 +145,9 @@ def test_servicenow_by_display_value_and_by_sys_id() -> None:
     assert findings == [
         "warning: cmdb_rel_ci.json:86:3: a relationship must have a parent and a child; left out",
         "warning: cmdb_rel_ci.json:72:3: type: 1 relationships of the unknown type 'Sings to::Heard by'; left out",
-        "info: cmdb_ci.json: 1 CIs are retired and left out",
+        "info: cmdb_ci.json: 1 CI is retired and left out",
         "cmdb_ci.json: aa05: the alias 'trace' is a name of 'aa04' as well; left out",
+        "cmdb_rel_ci.json: 3 CIs are known only as an end of a dependency: Track and Trace, trace-api, trace-lb",
     ]
     assert edges(document) == {
         "Track and Trace > trace-api",
@@ -154,6 +158,19 @@ def test_servicenow_by_display_value_and_by_sys_id() -> None:
     cis = by_id(document)
     assert (cis["aa04"].name, cis["aa04"].group, cis["aa04"].type) == ("trace", "Linux", "linux_server")
     assert cis["ESX-17"].aliases == ["10.7.0.17", "aa03", "esx-17"]
+
+
+def test_a_relationship_brings_no_retired_ci_back_and_tells_what_only_it_names() -> None:
+    cis = b"name,sys_class_name,sys_id,operational_status\nshop,cmdb_ci_service,aa01,Operational\nold-1,,aa02,Retired\n"
+    relations = b"parent,type,child\nshop,Depends on::Used by,old-1\nshop,Depends on::Used by,web-01\n"
+    read_ones = [read("ci.csv", cis), read("rel.csv", relations)]
+    (document,), findings = unite([part for one in read_ones for part in one.parts])
+    assert edges(document) == {"shop > web-01"}
+    assert list(by_id(document)) == ["shop", "web-01"]
+    assert [(each.level, str(each)) for each in findings] == [
+        ("info", "rel.csv: 1 CI is known only as an end of a dependency: web-01"),
+        ("info", "rel.csv:2:1: old-1: is left out as its own record says; so is its dependency"),
+    ]
 
 
 @pytest.mark.parametrize("kind", RELATIONSHIPS)
@@ -208,6 +225,7 @@ def test_tables() -> None:
         "warning: cis.csv:4:1: nothing in the column hostname; left out",
         "warning: cis.csv:5:1: lab-web-1: is defined twice, first in line 2; the first counts",
         "warning: edges.tsv:4:1: a dependency must name both ends; left out",
+        "edges.tsv: 3 CIs are known only as an end of a dependency: lab-nas-1, lab-sw-1, lab-sw-2",
     ]
     assert edges(document) == {
         "lab-web-1 > lab-db-1",

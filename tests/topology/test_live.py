@@ -41,7 +41,7 @@ def edges(found: Built) -> set[str]:
     return {f"{graph.cis[one].id}>{graph.cis[other].id}" for one, many in enumerate(graph.providers) for other in many}
 
 
-ESTATE = {"cis": [{"id": "a", "owner": "netops", "site": "fra1"}, {"id": "b", "depends_on": ["a"]}]}
+ESTATE: dict[str, object] = {"cis": [{"id": "a", "owner": "netops", "site": "fra1"}, {"id": "b", "depends_on": ["a"]}]}
 
 
 def test_a_record_has_the_fields_of_a_file_s_entry() -> None:
@@ -147,8 +147,14 @@ def test_what_does_not_fit_is_told_and_the_rest_is_used() -> None:
         CIRecord(id="y", aliases=("10.0.0.1",), origin="nb"),
         EdgeRecord(from_="x", on="nowhere"),
         EdgeRecord(from_="x", on="a"),
-        CIRecord(id="z", depends_on=("lost",), needs=(Group(("a",), at_least=3),), time_zone="Mars/Base", service_time=("Mon 08:00-09:00",)),
-    )  # fmt: skip
+        CIRecord(
+            id="z",
+            depends_on=("lost",),
+            needs=(Group(("a",), at_least=3),),
+            time_zone="Mars/Base",
+            service_time=("Mon 08:00-09:00",),
+        ),
+    )
     found = built(known.snapshot(), files(ESTATE))
     told = {(each.kind, each.reference) for each in found.misfits}
     assert told == {

@@ -48,6 +48,20 @@ def test_standard_input_and_output() -> None:
     assert done.stdout.startswith("origin: cluster-1\nprecedence: 4\ncis:\n")
 
 
+def test_of_a_directory_what_is_broken_is_told_and_what_is_foreign_skipped() -> None:
+    Path("exports").mkdir()
+    Path("exports/cis.csv").write_text("id,type\na,switch\n")
+    Path("exports/cut-off.json").write_text('{"results": [')
+    Path("exports/notes.csv").write_text("when,what\nMonday,nothing\n")
+    done = topology("import", "exports", "-o", "a.yaml")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        "info: exports/notes.csv: not recognised; skipped",
+        "exports/cut-off.json:1:14: broken JSON: Expecting value",
+        "1 CIs (csv) to a.yaml",
+    ]
+
+
 def test_what_cannot_be_used_is_told_and_strict_writes_nothing() -> None:
     done = topology("import", FILES / "edges.tsv", "-o", "a.yaml")
     assert done.exit_code == 1

@@ -134,7 +134,7 @@ def _import(
             findings.append(Finding(str(path), 0, 0, "", f"cannot be read: {failed.strerror or failed}"))
             continue
         imported = read("stdin" if str(path) == "-" else str(path), content, options, format_name)
-        if listed and not imported.format:
+        if listed and not imported.format and not any(finding.line for finding in imported.findings):
             say(f"info: {path}: not recognised; skipped")
             continue
         parts += imported.parts

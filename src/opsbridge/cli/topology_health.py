@@ -91,7 +91,8 @@ def health(
     observed = _observed(told) if topic or replay is not None else None
     found = found_in(estate.topology.graph, estate.misfits, observed)
     if output is Format.JSON:
-        write_json({"sound": found.sound, "health": found})
+        figures = {"cis": found.cis, "dependencies": found.dependencies, "alarmed": found.alarmed}
+        write_json({"sound": found.sound, **figures, "findings": found.findings})
     else:
         _show(found)
     if not found.sound:
@@ -158,7 +159,7 @@ async def _hear(settings: "Settings", told: "Told") -> "Snapshot":
 
 def _observed(told: "Told") -> "Observed":
     """What happened, as the topics tell it."""
-    from opsbridge.core.times import milliseconds
+    from opsbridge.core.ids import incident_id
     from opsbridge.topology.health import Alarms, Failure, Observed
 
     alarms: dict[str, Alarms] = {}
@@ -168,7 +169,9 @@ def _observed(told: "Told") -> "Observed":
             first, last = min(had.first, change.time_ms), max(had.last, change.time_ms)
             alarms[change.ci] = Alarms(had.count + 1, first, last)
     failures = [
-        Failure(each.root.ci, each.opened_ms, each.id) for each in told.situations.values() if each.merged_into is None
+        Failure(each.root.ci, each.opened_ms, incident_id(each.id))
+        for each in told.situations.values()
+        if each.merged_into is None
     ]
     return Observed(alarms, tuple(told.discrepancies.values()), failures)
 

@@ -16,7 +16,6 @@ from opsbridge.cli.output import Format, say, show_table, write_json, write_text
 if TYPE_CHECKING:
     from opsbridge.core.graph import CIGraph
     from opsbridge.topology import DomainAttribute, Topology
-    from opsbridge.topology.drawing import Mark
     from opsbridge.topology.impact import Consequences
     from opsbridge.topology.paths import Answer, Step
     from opsbridge.topology.paths import Path as Way
@@ -276,7 +275,7 @@ def _tell_path(answer: "Answer") -> None:
 
 
 def _likely(found: "Way") -> str:
-    told = f": a failure comes all the way in {_share(found.chance)} of cases"
+    told = f": a failure comes over this path in {_share(found.chance)} of cases"
     return told if found.followed else f"{told}; that is too rare for it to be followed as a cause"
 
 
@@ -299,10 +298,8 @@ def _whose(step: "Step") -> str:
 def _tell_impact(found: "Consequences") -> None:
     from collections import Counter
 
-    from opsbridge.core.impact import Condition
-
-    counts = Counter(each.condition for each in found.affected)
-    told = [f"{counts[condition]} {_WORDS[condition]}" for condition in Condition if counts[condition]]
+    counts = Counter(_WORDS[each.condition] for each in found.affected)
+    told = [f"{counts[word]} {word}" for word in _WORDS.values() if counts[word]]
     sys.stdout.write(
         f"if {', '.join(found.failed)} {'fails' if len(found.failed) == 1 else 'fail'}: {', '.join(told)}\n"
     )
@@ -315,9 +312,9 @@ def _tell_impact(found: "Consequences") -> None:
         show_table(["site", "#lost", "#degraded"], [(each.site, each.lost, each.degraded) for each in found.sites])
     others = [each for each in found.affected if not each.service]
     title = f"Other CIs, the first {_SHOWN} of {len(others)}" if len(others) > _SHOWN else "Other CIs"
-    rows = [(each.ci, _WORDS[each.condition], each.type, each.site, each.because) for each in others[:_SHOWN]]
-    if rows:
-        show_table(["CI", "is", "type", "site", "because"], rows, title=title)
+    if others:
+        shown = [(each.ci, _WORDS[each.condition], each.type, each.site, each.because) for each in others[:_SHOWN]]
+        show_table(["CI", "is", "type", "site", "because"], shown, title=title)
 
 
 _WORDS: Final = {

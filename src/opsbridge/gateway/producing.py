@@ -1,7 +1,7 @@
 """Records on their way from the network to Kafka: `send` returns when the broker has acknowledged all of them.
 
-What arrives for a partition while its last write is under way leaves together with the next one, so that a quiet
-gateway waits for nothing and a busy one writes large batches. The bytes under way are bounded: beyond that, and when
+What arrives while writes are under way leaves together with the next ones, all partitions at once, so that a quiet
+gateway waits for nothing and a busy one writes few requests with large batches. The bytes under way are bounded: beyond that, and when
 the broker is silent, callers get `Busy` and tell their senders to come again. A write that was begun is repeated under
 its sequence numbers until the broker has it, however long that takes; nothing is given up but what was refused.
 """
@@ -26,6 +26,10 @@ DEAD_LETTERS: Final = "dead-letters"
 
 WRITE_BYTES: Final = 4_000_000
 """Of one partition, about so much leaves in one write."""
+
+TOGETHER: Final = 0.025
+"""Seconds that a write waits at most for one under way, to leave with what waits for that: a partition that is stuck
+holds up the others no longer."""
 
 SOON: Final = 1
 """Seconds after which there should be room again."""
@@ -123,6 +127,7 @@ class Producing:
         self._writer = BatchWriter(self._kafka)
         self._counts: dict[str, int] = {}
         self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._dispatching: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
         self.in_flight = 0
         """Bytes that wait or are being written."""
@@ -141,7 +146,7 @@ class Producing:
         """Write what waits, for some seconds if the broker is silent, and close the connection."""
         if self._renewal is not None:
             self._renewal.cancel()
-        if working := [lane.work for lane in self._lanes.values() if lane.work is not None]:
+        if working := self._working():
             _, late = await asyncio.wait(working, timeout=STOP_SECONDS)
             for task in late:  # nobody was told that these are written
                 task.cancel()
@@ -203,32 +208,46 @@ class Producing:
             lane.waiting[delivery] = share
             delivery.parts += 1
             self.in_flight += _size(share)
-            if lane.work is None:
-                lane.work = asyncio.create_task(self._write(lane))
+        if self._dispatching is None:
+            self._dispatching = asyncio.create_task(self._dispatch())
         return list(shares)
 
     def _lane(self, topic: str, partition: int) -> _Lane:
         return self._lanes.setdefault((topic, partition), _Lane(topic, partition))
 
-    async def _write(self, lane: _Lane) -> None:
-        """Write what waits for a partition until nothing does."""
+    async def _dispatch(self) -> None:
+        """Begin the writes of all partitions together, as long as anything waits: aiokafka has one request under way
+        for each broker, and what is left out of it waits for the next.
+        """
         try:
-            while taken := lane.take():
-                records = [record for _, share in taken for record in share]
-                lane.since = time.monotonic()
-                try:
-                    await self._writer.write(
-                        lane.topic, lane.partition, [(r.key, r.value, r.headers, r.timestamp_ms) for r in records]
-                    )
-                finally:
-                    lane.since = None
-                    self.in_flight -= _size(records)
-                for delivery, _ in taken:
-                    delivery.part_done()
+            while waiting := [lane for lane in self._lanes.values() if lane.waiting]:
+                for lane in waiting:
+                    if lane.work is None:
+                        lane.work = asyncio.create_task(self._write(lane, lane.take()))
+                under_way = [lane.work for lane in self._lanes.values() if lane.work is not None]
+                await asyncio.wait(under_way, timeout=TOGETHER, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._dispatching = None
+
+    async def _write(self, lane: _Lane, taken: list[tuple[_Delivery, list[Outgoing]]]) -> None:
+        records = [record for _, share in taken for record in share]
+        lane.since = time.monotonic()
+        try:
+            await self._writer.write(
+                lane.topic, lane.partition, [(r.key, r.value, r.headers, r.timestamp_ms) for r in records]
+            )
         except DeliveryError as error:
             self._failed(error, [delivery for delivery, _ in taken])
+        else:
+            for delivery, _ in taken:
+                delivery.part_done()
         finally:
-            lane.work = None
+            lane.since = lane.work = None
+            self.in_flight -= _size(records)
+
+    def _working(self) -> "list[asyncio.Task[None]]":
+        tasks = [self._dispatching, *(lane.work for lane in self._lanes.values())]
+        return [task for task in tasks if task is not None]
 
     def _failed(self, error: DeliveryError, deliveries: Iterable[_Delivery]) -> None:
         """The broker refused: that is told to all who wait, and the producer, which may be of no use now, replaced."""
@@ -240,7 +259,7 @@ class Producing:
             self._renewal = asyncio.create_task(self._renew())
 
     async def _renew(self) -> None:
-        if working := [lane.work for lane in self._lanes.values() if lane.work is not None]:
+        if working := self._working():
             await asyncio.wait(working, timeout=self._patience)
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):

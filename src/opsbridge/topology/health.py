@@ -32,8 +32,10 @@ FindingKind = Literal[
 ]
 """The kinds of discrepancies, and what can only be said of a period: that something did not happen in it."""
 
-_SHOWN: Final = 5
-"""So many times and names are shown as evidence."""
+_SHOWN: Final = 3
+"""So many of the newest failures are shown as evidence..."""
+_NAMED: Final = 5
+"""...and so many names."""
 
 _TODO: Final[Mapping[str, str]] = {
     "alias_conflict": "decide whose name it is and take it from the other; `opsbridge topology check` names the lines",
@@ -58,11 +60,11 @@ class Alarms:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A situation that had this root."""
+    """An incident that had this root, and when its situation began."""
 
     root: str
     opened: int
-    situation: str
+    incident: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _edges(graph: CIGraph, observed: Observed) -> Iterator[HealthFinding]:
     for failure in observed.failures:
         failures.setdefault(failure.root, []).append(failure)
     for each in failures.values():
-        each.sort(key=lambda failure: (failure.opened, failure.situation))
+        each.sort(key=lambda failure: (failure.opened, failure.incident))
     for told in observed.discrepancies:
         ends = _ends(told.reference, [*graph.numbers, *failures])
         if ends is None:
@@ -176,18 +178,21 @@ def _edges(graph: CIGraph, observed: Observed) -> Iterator[HealthFinding]:
         dependent, provider = ends
         if told.kind == "contradicted_edge" and _stated(graph, dependent, provider):
             times = failures.get(provider, [])
-            shown = tuple(f"{rfc3339(each.opened)} {provider} failed: {each.situation}" for each in times[-_SHOWN:])
+            shown = tuple(f"{rfc3339(each.opened)} {provider} failed: {each.incident}" for each in times[-_SHOWN:])
             alarms = _span(times, told)
-            what = told.evidence[0] if told.evidence else f"{dependent} does not feel it when {provider} fails"
-            yield _finding(
-                "contradicted_edge", "warning", told.reference, what, alarms, evidence=(*told.evidence[1:], *shown)
-            )
+            what = f"{dependent} never felt it when {provider} failed; others that depend on it did"
+            said = (*told.evidence, *shown)
+            yield _finding("contradicted_edge", "warning", told.reference, what, alarms, evidence=said)
         elif told.kind == "missing_edge" and not hang_together(graph, dependent, provider):
-            pairs = list(_together(failures.get(dependent, []), failures.get(provider, [])))
-            shown = tuple(_pair(*pair) for pair in pairs[-_SHOWN:])
-            alarms = _span([later for pair in pairs for later in pair], told, len(pairs))
-            what = f"they fail together, and neither depends on the other; {provider} mostly first"
-            yield _finding("missing_edge", "warning", told.reference, what, alarms, evidence=(*told.evidence, *shown))
+            ours, theirs = failures.get(dependent, []), failures.get(provider, [])
+            pairs = list(_together(ours, theirs))
+            alarms = _span([each for pair in pairs for each in pair], told, len(pairs))
+            what = f"they fail together, {provider} mostly first, and neither depends on the other"
+            counts = f"{dependent} failed {_times(len(ours), 'time')}, {provider} {_times(len(theirs), 'time')}"
+            together = f"{counts}; {len(pairs)} of these within {TOGETHER_MS // 1000} s of each other"
+            # what the discrepancy says in figures depends on whose news came first: said only if nobody knows better
+            said = (together, *(_pair(*pair) for pair in pairs[-_SHOWN:])) if pairs else told.evidence
+            yield _finding("missing_edge", "warning", told.reference, what, alarms, evidence=said)
 
 
 def _orphans(graph: CIGraph, observed: Observed) -> Iterator[HealthFinding]:
@@ -209,7 +214,7 @@ def _never_seen(graph: CIGraph, known: Mapping[int, Alarms]) -> Iterator[HealthF
         if ci.monitored and number not in known:
             silent.setdefault(ci.type, []).append(ci.id)
     for kind, names in silent.items():
-        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
         what = f"{len(names)} of {monitored[kind]} that are monitored opened no alert"
         yield _finding("never_seen", "info", kind or "(no type)", what, count=len(names), evidence=(shown,))
 
@@ -253,7 +258,8 @@ def _together(one: Sequence[Failure], other: Sequence[Failure]) -> Iterator[tupl
 
 def _pair(first: Failure, second: Failure) -> str:
     later = (second.opened - first.opened) / 1000
-    return f"{rfc3339(first.opened)} {first.root} ({first.situation}), {later:g} s later {second.root} ({second.situation})"
+    after = f"{later:g} s later {second.root} ({second.incident})"
+    return f"{rfc3339(first.opened)} {first.root} ({first.incident}), {after}"
 
 
 def _stated(graph: CIGraph, dependent: str, provider: str) -> bool:

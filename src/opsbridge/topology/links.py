@@ -53,11 +53,19 @@ class Links:
 
 
 def links(
-    stated: Sequence[Stated], names: Mapping[str, int], edge_costs: Mapping[str, int], conflicts: Conflicts
+    stated: Sequence[Stated],
+    names: Mapping[str, int],
+    edge_costs: Mapping[str, int],
+    conflicts: Conflicts,
+    *,
+    hints: bool = True,
 ) -> Links:
-    """The dependencies of all documents; `names` has every id and alias, `conflicts` is told what is wrong."""
+    """The dependencies of all documents; `names` has every id and alias, `conflicts` is told what is wrong.
+
+    `hints`: of an unknown name the nearest is looked for, which takes long among very many.
+    """
     found = Links()
-    nearest = Nearest(names.keys())
+    nearest = Nearest(names.keys() if hints else ())
     by_origin = any(part.origin for part in stated)
     for part in stated:
         origin = part.origin if by_origin else None

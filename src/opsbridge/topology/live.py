@@ -200,7 +200,7 @@ def build(
 ) -> Built:
     """The graph of what valid files and live records say. Takes seconds where there are 100 000 CIs."""
     stated = [*_without(files, live.names()), *live.documents()]
-    merged = merge(stated, complete=True, edge_costs=edge_costs, domain_attribute=domain_attribute)
+    merged = merge(stated, complete=True, edge_costs=edge_costs, domain_attribute=domain_attribute, hints=False)
     by_document = {part.document: part for part in stated}
     misfits: dict[tuple[str, str], Discrepancy] = {}
     for conflict in merged.conflicts:

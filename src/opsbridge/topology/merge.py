@@ -48,11 +48,13 @@ def merge(
     complete: bool,
     edge_costs: Mapping[str, int],
     domain_attribute: DomainAttribute | None = None,
+    hints: bool = True,
 ) -> Merged:
     """One graph of all documents, CIs numbered in the order of their ids: it does not matter which file says what.
 
     What does not fit together is told in `conflicts`, and the graph is what is left without it. Unless `complete`, a
-    file could not be parsed and unknown ends are not reported: they may be defined there.
+    file could not be parsed and unknown ends are not reported: they may be defined there. `hints`: people read what is
+    wrong, so of an unknown name the nearest is told.
     """
     conflicts = Conflicts()
     stated = by_precedence(stated)
@@ -64,7 +66,7 @@ def merge(
     ids = sorted(known.definitions)
     numbers = {ci: number for number, ci in enumerate(ids)}
     aliases = {alias: numbers[ci] for alias, ci in known.aliases.items()}
-    found = links(stated, numbers | aliases, edge_costs, conflicts if complete else Conflicts())
+    found = links(stated, numbers | aliases, edge_costs, conflicts if complete else Conflicts(), hints=hints)
     entries = [known.entry(ci) for ci in ids]
     cis = [_ci(entry) for entry in entries]
     split = domains(cis, list(found.pairs()), domain_attribute)

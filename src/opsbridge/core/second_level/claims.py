@@ -119,23 +119,25 @@ class Claims:
         """What a CI said no longer counts; its situation lets go of it."""
         self.evidence.withdraw(node)
         self._withdrawn(node)
-        del self.at[node], self.claimed[node]
+        del self.at[node]
+        self.claimed.pop(node, None)
 
     def pin(self, alert: AlertState, situation: LiveSituation) -> None:
         """Put the alert into the situation, where it stays whatever the evidence says; it is no evidence any more."""
         node = self._memory.node(alert)
         if self._is_evidence(alert):
             others = [each for each in self.at[node] if each is not alert]
-            holder = self.claimed[node]
-            if not holder.state.scored and not holder.state.flapping:  # it may have nothing to be scored by any more
-                self.reporter.score(holder)
+            holder = self.claimed.get(node)  # none, while it waits for a large explanation to be worked out
+            if holder is not None and not holder.state.scored and not holder.state.flapping:
+                self.reporter.score(holder)  # it may have nothing to be scored by any more
             if others:
                 self.at[node] = others
                 self.evidence.withdraw(node)
                 self.evidence.add(node, weighed(others, self.profiles))
             else:
                 self.withdraw(node)
-                del holder.nodes[node]
+                if holder is not None:
+                    del holder.nodes[node]
         alert.waiting, alert.loose, alert.spent, alert.pinned = False, 0, True, True
         if self._memory.situation_of(alert) is situation:
             self._memory.alert_changed(alert)
@@ -165,7 +167,7 @@ class Claims:
                     best = cost, situation
         if best is None or best[0] >= evidence.alone(node):
             return False
-        self._claim(best[1], node)
+        self._abandon(self._claim(best[1], node))
         return True
 
     def keeps(self, alert: AlertState, node: Node) -> LiveSituation | None:
@@ -211,11 +213,13 @@ class Claims:
                 heir.reroot(group.root, self.evidence.name(group.root))
                 self._agenda.touch(heir)
             self._rooted[group.root] = heir
+        before: list[LiveSituation | None] = []
         for group, heir, held in zip(groups, heirs, contenders, strict=True):
-            for node in group.nodes:
-                self._claim(heir, node)
+            before += [self._claim(heir, node) for node in group.nodes]
             for merged in held[1:]:
                 self._merge(merged, heir)
+        for holder in before:  # only now: one that has lost its CI may have been taken up again for another
+            self._abandon(holder)
 
     def _new(self, group: Group) -> LiveSituation:
         seed = min(
@@ -270,20 +274,24 @@ class Claims:
         self._agenda.mark(situation.state)
         return situation
 
-    def _claim(self, situation: LiveSituation, node: Node) -> None:
-        """Let the situation explain the CI: its recent alerts move there."""
+    def _claim(self, situation: LiveSituation, node: Node) -> LiveSituation | None:
+        """Let the situation explain the CI: its recent alerts move there. The one that explained it before."""
         holder = self.claimed.get(node)
         if holder is situation:
-            return
+            return None
         if holder is not None:
             del holder.nodes[node]
             self._agenda.touch(holder)
-            if not holder.nodes and holder.state.flapping:
-                self.cease_recent(holder)
         self.claimed[node] = situation
         situation.nodes[node] = None
         for alert in sorted(self.at[node], key=lambda alert: (alert.opened, alert.fingerprint)):
             self.take_in(situation, alert)
+        return holder
+
+    def _abandon(self, holder: LiveSituation | None) -> None:
+        """What was taken up again because one CI of it alarmed explains nothing once that has another explanation."""
+        if holder is not None and not holder.nodes and holder.state.flapping:
+            self.cease_recent(holder)
 
     def take_in(self, situation: LiveSituation, alert: AlertState) -> None:
         """Let the situation have the alert, wherever it was before."""
@@ -397,7 +405,7 @@ class Claims:
             return False
         node = self._memory.node(alert)
         self.at.setdefault(node, []).append(alert)
-        if situation is not None:
+        if situation is not None and situation.state.recent and alert.held == alert.occurrence:
             self.claimed[node] = situation
             situation.nodes[node] = None
         return True

@@ -77,6 +77,8 @@ class SecondLevel:
         What is found in a domain with a backbone is for backbone.py to watch and to tell of: it hears at once.
         """
         self._lateness = lateness_ms
+        self.graph = graph
+        """With what is held on to; `_plain` is without it."""
 
         def compose(graph: CIGraph) -> None:
             self.graph = graph
@@ -108,7 +110,6 @@ class SecondLevel:
 
         self._compose = compose
         self._plain = graph
-        """The graph without what is held on to; `graph` is with it."""
         compose(graph)
         self._saved: dict[bytes, bytes | None] | None = None
         """All that is saved, while the graph has what is held on to."""
@@ -377,7 +378,11 @@ class SecondLevel:
 
     def _tighten(self, node: Node) -> None:
         """What the CI said is evidence no longer."""
-        self._loose.pop(node, None)
+        if node in self._loose:
+            del self._loose[node]
+            for alert in self.claims.at[node]:
+                alert.loose = 0
+                self._memory.alert_changed(alert)
 
     def _loose_deadline(self) -> int:
         clock = self._memory.clock

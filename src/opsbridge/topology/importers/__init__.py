@@ -91,7 +91,8 @@ def read(path_name: str, content: bytes, options: Options | None = None, format_
             found = _recognised(there)
         if found is None:
             names = ", ".join(each.name for each in _ALL)
-            into.warn(0, "", f"not recognised as any of {names}; say --format if it is one", level="error")
+            why = f"not recognised as any of {names}; say --format if it is one" if content.strip() else "is empty"
+            into.warn(0, "", why, level="error")
             return Imported("", (), tuple(into.findings()))
         found.fill(there, into)
     except ParseError as broken:

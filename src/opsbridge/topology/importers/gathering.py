@@ -42,6 +42,8 @@ class Part:
     document: TopologyDocument
     implied: frozenset[str] = frozenset()
     """Ids of CIs that are only mentioned, as an end of a dependency: another file may define them under another id."""
+    gone: frozenset[str] = frozenset()
+    """Names of CIs that are there no more: to mention one brings nothing back."""
     lines: tuple[int, ...] = ()
     """Where each of the document's `depends_on` stands; 0: not known."""
     finish: Callable[[TopologyDocument], None] | None = None
@@ -72,6 +74,7 @@ class Gathering:
     """Finds lines and columns of places in a parsed file."""
     cis: dict[str, CIEntry] = field(default_factory=dict)
     implied: dict[str, CIEntry] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
@@ -195,7 +198,8 @@ class Gathering:
             cis=[*self.cis.values(), *implied.values()],
             depends_on=self.links,
         )
-        self.parts.append(Part(self.path, document, frozenset(implied), tuple(self.lines), self.finish))
+        gone = frozenset(self.gone)
+        self.parts.append(Part(self.path, document, frozenset(implied), gone, tuple(self.lines), self.finish))
         self.cis, self.implied, self.links, self.lines, self._places = {}, {}, [], [], {}
 
     def _entry(self, place: Place, said: Mapping[str, object]) -> CIEntry | None:

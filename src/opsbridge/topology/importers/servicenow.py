@@ -206,6 +206,7 @@ def _cis(into: Gathering, records: list[tuple[Place, Mapping[str, object]]]) -> 
     for place, record in records:
         if _get(record, "operational").lower() in GONE or _get(record, "installed").lower() in GONE_INSTALLED:
             gone += 1
+            into.gone |= {name for field in ("name", "sys_id") if (name := _get(record, field))}
             continue
         name, sys_id = _get(record, "name"), _get(record, "sys_id")
         ci = name if names[name] == 1 else sys_id or name
@@ -231,7 +232,7 @@ def _cis(into: Gathering, records: list[tuple[Place, Mapping[str, object]]]) -> 
             },
         )
     if gone:
-        into.warn(0, "", f"{gone} CIs are retired and left out", level="info")
+        into.warn(0, "", f"{gone} {'CI is' if gone == 1 else 'CIs are'} retired and left out", level="info")
 
 
 def _kind(said: str) -> str:

@@ -95,11 +95,14 @@ class _Origin:
     cis: dict[str, CIEntry] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     ambiguous: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    only_named: dict[str, str] = field(default_factory=dict)
+    """CIs of which nothing is known but that a dependency names them, and the file that does."""
     edges: list[_Edge] = field(default_factory=list)
     peers: list[Link] = field(default_factory=list)
     _paths: dict[str, str] = field(default_factory=dict)
 
-    def define(self, parts: Iterable[Part]) -> None:
+    def define(self, parts: Sequence[Part]) -> None:
         """All CIs, each once, and whose each name is."""
         mentioned: list[tuple[CIEntry, str]] = []
         for part in parts:
@@ -113,6 +116,8 @@ class _Origin:
                     self._paths[entry.id] = part.path
         for ci in sorted(self.cis):
             self._name(self.cis[ci])
+        defined = bool(self.cis)
+        gone = {name for part in parts for name in part.gone}
         for entry, path in sorted(mentioned, key=lambda each: (not each[0].aliases, each[0].id)):
             known = self._known(entry)
             if known is not None:
@@ -121,10 +126,14 @@ class _Origin:
                 self.told.add(
                     path, 0, entry.id, "is a name of several CIs; what is said of it is left out", "ambiguous"
                 )
+            elif gone.issuperset((entry.id, *entry.aliases)):
+                self.gone |= {entry.id, *entry.aliases}
             else:
                 self.cis[entry.id] = entry
                 self._paths[entry.id] = path
                 self._name(entry)
+                if defined and not entry.type:
+                    self.only_named[entry.id] = path
 
     def _again(self, entry: CIEntry, path: str) -> None:
         """A second definition, from another file: what the first does not say is taken from it."""
@@ -213,6 +222,7 @@ class _Origin:
             else:  # another origin's CI
                 self.peers += [_link(ci, on, kind) for on, kind in sorted(providers)]
         self.peers += [_link(one, other, kind, undirected=True) for one, other, kind in sorted(peers)]
+        self._tell_only_named(others)
         for ci, entry in self.cis.items():
             if entry.needs:
                 found = [self._need(ci, need, others) for need in entry.needs]
@@ -239,9 +249,23 @@ class _Origin:
         found = self.resolve(name)
         if found is not None or any(other.resolve(name) is not None for other in others):
             return found or name
+        if name in self.gone:
+            self.told.add(path, line, name, "is left out as its own record says; so is its dependency", "gone", "info")
+            return None
         why = "is a name of several CIs" if name in self.ambiguous else "no CI has this id or alias"
         self.told.add(path, line, name, f"{why}; its dependency is left out", why)
         return None
+
+    def _tell_only_named(self, others: Sequence["_Origin"]) -> None:
+        """A name that only dependencies have may be a wrong one."""
+        by_path: dict[str, list[str]] = {}
+        for ci, path in self.only_named.items():
+            if not any(other.resolve(ci) is not None for other in others):
+                by_path.setdefault(path, []).append(ci)
+        for path, names in by_path.items():
+            named = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+            counted = "1 CI is" if len(names) == 1 else f"{len(names)} CIs are"
+            self.told.add(path, 0, "", f"{counted} known only as an end of a dependency: {named}", "only named", "info")
 
     def _need(self, ci: str, need: Need, others: Sequence["_Origin"]) -> Need | None:
         """The group without members that nobody knows; None if nothing is left."""
