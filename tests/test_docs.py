@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import pytest
@@ -33,6 +33,7 @@ from opsbridge.settings.sections import Section
 from opsbridge.stream.dead_letters import KEPT_BYTES, bury
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import CATALOGUE
+from opsbridge.topology.health import FindingKind
 from opsbridge.topology.model import CIEntry, TopologyDocument
 from opsbridge.web.metrics import Metrics
 from pages import PAGES, ROOT, blocks, names, page, prose, section, tables
@@ -58,6 +59,14 @@ CATALOGUES: Final[dict[str, tuple[list[str], list[str]]]] = {
     ),
     "fields of a CI": (names("docs/topology.md", "A CI"), list(CIEntry.model_fields)),
     "fields of a topology": (names("docs/topology.md", "A CI", 1), list(TopologyDocument.model_fields)),
+    "kinds of findings about a topology": (
+        names("docs/topology-health.md", "What is found"),
+        list(get_args(FindingKind)),
+    ),
+    "kinds of discrepancies": (
+        [name for name in names("docs/topology-health.md", "What is found") if name != "never_seen"],
+        list(get_args(decisions.DiscrepancyKind)),
+    ),
     "kinds of rules": (
         [name.strip("[`").split("`")[0] for name in names("docs/rules.md", "Kinds")],
         [str(kind) for kind in MODELS],

@@ -86,7 +86,7 @@ def required_now(schema: dict[str, Any]) -> None:
 
 
 def no_longer_required(schema: dict[str, Any]) -> None:
-    schema["required"].remove("ci")
+    schema["required"].remove("time")
 
 
 def shorter(schema: dict[str, Any]) -> None:

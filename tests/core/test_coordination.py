@@ -252,8 +252,7 @@ def test_answers_are_those_of_the_model(chance: random.Random, per_hour: int, co
         now += chance.choice([0, 0, chance.randint(0, gap)])
         time = max(0, now - chance.choice([0, 0, chance.randint(0, 30_000)]))  # lanes that are behind
         model.now = max(model.now, time)
-        # what was asked long ago may be forgotten
-        before = number - chance.randint(0, 8) if gap < HOUR_MS else number
+        before = number - chance.randint(0, min(8, 55 * MINUTE // gap))  # what was asked an hour ago may be forgotten
         match chance.choice(["ask", "ask", "ask", "done", "done", "halt"]):
             case "ask":
                 again = max(0, before) if chance.random() < 0.2 else number

@@ -53,6 +53,21 @@ def together(known: Discrepancies, roots: Iterable[str], times: int = 3, apart: 
     return [each for one in news for each in known.opened(one)]
 
 
+# orphans
+
+
+def test_a_ci_without_edges_that_fails_again_and_again_is_an_orphan_and_told_once() -> None:
+    graph = CIGraph([CI(id="alone"), CI(id="a"), CI(id="b")], [(1, 2)])
+    known = Discrepancies(graph)
+    told = [known.opened(opened(root, at * HOUR)) for at in range(6) for root in ("alone", "b", "unknown")]
+    assert [[each.kind for each in one] for one in told].count(["orphan"]) == 1
+    (orphan,) = told[6]  # the third time
+    assert (orphan.kind, orphan.reference) == ("orphan", "alone")
+    assert orphan.evidence[0] == "alone failed 3 times in 7 days"
+    rare = Discrepancies(graph)
+    assert not [each for day in range(0, 30, 4) for each in rare.opened(opened("alone", day * 24 * HOUR))]
+
+
 # contradicted edges
 
 

@@ -17,10 +17,11 @@ from opsbridge.core.graph import CIGraph
 from opsbridge.core.intake import Report
 from opsbridge.core.pipeline import Decision, Pipeline
 from opsbridge.core.rulebook import Rulebook
-from opsbridge.core.second_level import level
+from opsbridge.core.second_level import level, pace
 from opsbridge.core.second_level.level import SecondLevel
 
-LIVES = 150
+LIVES = (*range(200), 359)
+"""Seeds; the last is of an estate where what goes on in another group had lost all its CIs before."""
 LAGS = (0, 0, 0, 2_000, 20_000, 90_000, 300_000)
 LASTS = (0, 500, 1_000, 10_000, 61_000, 130_000, 400_000)
 PAUSES = (1, 900, 5_000, 59_000, 70_000, 200_000)
@@ -65,7 +66,7 @@ def agree(stage: SecondLevel) -> None:
     claims, memory = stage.claims, stage._memory
     assert set(claims.at) == set(claims.evidence.alerting)
     assert set(claims.claimed) <= set(claims.at)
-    for node, alerts in claims.at.items():
+    for alerts in claims.at.values():
         assert alerts
         assert len({id(alert) for alert in alerts}) == len(alerts)
         assert all(memory.alerts[alert.fingerprint] is alert for alert in alerts)
@@ -113,12 +114,12 @@ def on(graph: CIGraph) -> Pipeline:
     return Pipeline(graph, Rulebook(profiles=PROFILES))
 
 
-@pytest.mark.parametrize("piece", [level.PIECE, STORM])
+@pytest.mark.parametrize("piece", [pace.PIECE, STORM])
 def test_evidence_and_situations_agree_and_neither_cuts_nor_restarts_show(
     monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
     monkeypatch.setattr(level, "PIECE", piece)
-    for seed in range(LIVES):
+    for seed in LIVES:
         chance = random.Random(seed)
         graph = chance.choice((build, build_sites))(chance)
         steps = waves(chance, graph)

@@ -347,3 +347,30 @@ def test_a_restart_after_a_situation_ceased_to_count_does_not_find_it_counting()
         disturbed = Pipeline(graph_of("web\nother"))
         disturbed.restore((key, value) for key, value in saved.items() if value is not None)
     assert disturbed.finish() == pipeline.finish()
+
+
+def test_what_comes_too_late_joins_a_situation_that_news_after_a_lull_have_ended() -> None:
+    """Both are settled in the same second: `web Slow` is over by then, and so is what it joined."""
+    with Scenario("web -> db") as scenario:
+        scenario.play("""
+            0s db Down critical
+            1s web Down critical
+            10s db Down resolved
+            10s web Down resolved
+            90.5s db Slow critical
+            95.2s other Odd info
+            20s web Slow major
+            21s web Slow resolved
+            96s -
+        """).expect(
+            incidents="""
+            db Down reopened critical
+              members db:Down db:Slow web:Down web:Slow
+              affects db web
+            """,
+            news="""
+            10s db Down open v1 2/2
+            11s db Down resolved v2 0/2
+            96s db Down reopened v3 1/4
+            """,
+        )

@@ -1,10 +1,14 @@
 """Slow and half-open connections end in time and starve nobody; what is no proper HTTP is refused."""
 
 import asyncio
+import socket
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import pytest
+import uvloop
 from gateways import EVENT, TOKEN, Site, gateway
 
 HEAD = f"POST /api/v1/events/canonical HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
@@ -73,6 +77,82 @@ async def test_an_idle_connection_is_kept_for_a_time() -> None:
         writer.close()
 
 
+async def test_blank_lines_between_requests_keep_no_connection() -> None:
+    async with gateway(limits={"keep_alive": 0.2, "header_timeout": 0.2}) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await reader.readuntil(b"ok\n")
+        writer.write(b"\r\n")
+        assert await closed(reader) == b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        writer.close()
+
+
+async def test_a_header_without_end_is_not_kept() -> None:
+    async with gateway() as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        answer = asyncio.create_task(closed(reader))
+        sent = 0
+        with suppress(ConnectionError):
+            writer.write(HEAD)
+            while not answer.done():
+                writer.write(b"X: " + b"x" * 1_000 + b"\r\n")
+                sent += 1_005
+                await writer.drain()
+                await asyncio.sleep(0)
+        assert (await answer)[:12] in (b"HTTP/1.1 431", b""), "nothing, if a line met the closed connection"
+        assert sent < 1_000_000
+        writer.close()
+
+
+async def test_a_client_that_asks_on_and_on_is_not_listened_to() -> None:
+    """What httptools has parsed waits in memory until its turn comes."""
+    async with gateway() as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 2_000)
+        assert (await closed(reader)).count(b"HTTP/1.1 404") < 200
+        writer.close()
+
+
+async def test_the_wish_for_another_protocol_is_not_heard() -> None:
+    """As Java's client and `curl --http2` have it; llhttp would take the body for that protocol, or for a request."""
+    body = b'{"a": "' + b"GET /healthz HTTP/1.1\r\n\r\n" + b'"}'
+    head = HEAD + b"Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with gateway() as site:
+        for pieces in ((head + body,), (head + body[:7], body[7:]), (head[:-30], head[-30:], body)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0.02)
+            writer.write(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
+            answer = await closed(reader)
+            assert [line[9:12] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1")] == [b"400", b"200"]
+            assert b'"accepted":0' in answer
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"CONNECT /api/v1/events/canonical HTTP/1.1\r\n\r\n")
+        assert (await closed(reader)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+async def test_what_comes_after_a_body_is_no_header() -> None:
+    async with gateway() as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(
+            b"POST /api/v1/events/canonical HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            b"2\r\n{}\r\n0\r\nAuthorization: Bearer %s\r\n\r\n" % TOKEN.encode()
+        )
+        assert (await closed(reader)).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+
+async def test_nobody_is_sent_to_where_the_header_host_says() -> None:
+    async with gateway() as site:
+        for path in ("/healthz/", "/api/v1/sources/", "//evil.example.net/healthz/"):
+            answer = await site.http.get(site.here.address + path, headers={"host": "evil.example.net"})
+            assert answer.status_code == 404
+            assert "evil" not in str(answer.headers) + answer.text
+
+
 async def test_200_half_open_connections_starve_nobody() -> None:
     async with gateway(limits={"connections": 50}) as site, AsyncExitStack() as stack:
         for number in range(200):
@@ -104,19 +184,25 @@ async def test_whoever_is_being_served_is_not_displaced() -> None:
             writer.close()
 
 
+async def slow(site: Site) -> float:
+    return await site.metric("opsbridge_gateway_connections_closed_total", reason="slow")
+
+
 async def test_an_answer_that_is_not_read_is_not_kept_for_ever() -> None:
+    bad = b"{}\n" * 100  # each is told why
+    request = HEAD + b"Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(bad) + bad
     async with gateway(limits={"body_timeout": 0.3}) as site:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
-        with suppress(ConnectionError):
-            async with asyncio.timeout(20):
-                while not await site.metric("opsbridge_gateway_connections_closed_total", reason="slow"):
-                    writer.write(
-                        b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % TOKEN.encode() * 50
-                    )
-                    await asyncio.wait([asyncio.ensure_future(writer.drain())], timeout=0.01)
-        assert await site.metric("opsbridge_gateway_connections_closed_total", reason="slow") == 1
-        writer.transport.abort()
-        del reader
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(("127.0.0.1", site.port))
+            sent = 0
+            async with asyncio.timeout(60):
+                while not await slow(site):
+                    if await site.metric("opsbridge_gateway_requests_total") == sent:  # it has taken them all
+                        client.sendall(request * 50)
+                        sent += 50
+                    await asyncio.sleep(0.01)
+        assert await slow(site) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,3 +230,19 @@ async def test_two_ways_to_understand_a_request_are_one_too_many(head: bytes) ->
         writer.close()
         assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431", b"HTTP/1.1 501"), answer
         assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        partial(test_what_does_not_come_is_not_waited_for, b"", b"408"),
+        partial(test_what_does_not_come_is_not_waited_for, HEAD + b"Content-Length: 100\r\n\r\n{", b"408"),
+        test_an_idle_connection_is_kept_for_a_time,
+        test_200_half_open_connections_starve_nobody,
+        test_whoever_is_being_served_is_not_displaced,
+        test_an_answer_that_is_not_read_is_not_kept_for_ever,
+    ],
+)
+def test_it_is_the_same_on_the_loop_of_the_command(test: Callable[[], Coroutine[None, None, None]]) -> None:
+    """All others run on asyncio's."""
+    uvloop.run(test())

@@ -51,7 +51,8 @@ async def test_tokens_open_their_sources_only(caplog: pytest.LogCaptureFixture) 
             ("canonical", "", 401),
             ("several", "Basic c25zOnBhc3Mtd29yZC0wMTIzNDU2Nzg5", 400),  # let in: `{}` holds no alerts
             ("several", "Basic c25zOm90aGVyLXdvcmQtMDEyMzQ1Njc4", 401),
-            ("several", "Basic \x7f", 401),
+            ("several", "Basic \x7f", 400),  # it is no HTTP
+            ("several", "Basic =", 401),
             ("several", "Bearer sns:pass-word-0123456789", 401),
         ):
             body = BODY if source in ("canonical", "auto") else b"{}"

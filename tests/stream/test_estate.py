@@ -39,6 +39,14 @@ def rule(name: str, class_: str = "Noise") -> str:
     return RULE.format(id=name, class_=class_)
 
 
+def test_directories_that_only_a_clone_has_are_named_with_their_settings(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "rules").rmdir()
+    with pytest.raises(SettingsError, match=r"paths\.rules: no such file or directory: .*rules; .*empty directory"):
+        load_estate(settings)
+    (tmp_path / "rules").mkdir()
+    assert load_estate(settings).rules.rules == ()
+
+
 def test_rules_that_say_the_same_are_the_same_estate(settings: Settings, write: Write) -> None:
     write(rule("one"))
     estate = load_estate(settings)

@@ -160,6 +160,26 @@ def test_servicenow_by_display_value_and_by_sys_id() -> None:
     assert cis["ESX-17"].aliases == ["10.7.0.17", "aa03", "esx-17"]
 
 
+def test_a_cable_brings_no_decommissioned_device_back() -> None:
+    def device(number: int, name: str, status: str) -> str:
+        url = f"http://netbox.example/api/dcim/devices/{number}/"
+        return f'{{"url": "{url}", "name": "{name}", "role": {{"slug": "server"}}, "status": {{"value": "{status}"}}}}'
+
+    def end(number: int, name: str) -> str:
+        of = f'{{"url": "http://netbox.example/api/dcim/devices/{number}/", "name": "{name}"}}'
+        return f'[{{"object_type": "dcim.interface", "object": {{"device": {of}}}}}]'
+
+    cable = '{{"url": "http://netbox.example/api/dcim/cables/1/", "a_terminations": {}, "b_terminations": {}}}'
+    devices = [device(1, "sw-1", "active"), device(2, "srv-1", "decommissioning"), device(3, "srv-1", "active")]
+    cables = [cable.format(end(number, "srv-1"), end(1, "sw-1")) for number in (2, 3)]
+    texts = [f'{{"results": [{", ".join(each)}]}}' for each in (devices, cables)]
+    read_ones = [read(f"{number}.json", text.encode()) for number, text in enumerate(texts)]
+    (document,), findings = unite([part for one in read_ones for part in one.parts])
+    assert list(by_id(document)) == ["dcim/devices/3", "sw-1"]
+    assert len(document.depends_on) == 1
+    assert [each.level for each in findings] == ["info"]
+
+
 def test_a_relationship_brings_no_retired_ci_back_and_tells_what_only_it_names() -> None:
     cis = b"name,sys_class_name,sys_id,operational_status\nshop,cmdb_ci_service,aa01,Operational\nold-1,,aa02,Retired\n"
     relations = b"parent,type,child\nshop,Depends on::Used by,old-1\nshop,Depends on::Used by,web-01\n"
@@ -209,6 +229,24 @@ def test_graphml() -> None:
     assert by_id(document)["tv-head-end"].tier == 1
 
 
+def test_a_drawing_of_yed_goes_by_its_labels() -> None:
+    node = """<node id="n{}"><data key="d6"><y:ShapeNode><y:NodeLabel>{}</y:NodeLabel></y:ShapeNode></data></node>"""
+    labels = ["web-1", "rack\n  7", "spare", "spare"]
+    drawn = f"""<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
+<key for="node" id="d6" yfiles.type="nodegraphics"/><graph edgedefault="directed" id="G">
+{"".join(map(node.format, range(4), labels))}<edge source="n0" target="n1"/><edge source="n1" target="n2"/>
+</graph></graphml>"""
+    (document,), findings = unite(read("estate.graphml", drawn.encode()).parts)
+    assert [(entry.id, entry.name) for entry in document.cis] == [
+        ("n2", "spare"),
+        ("n3", "spare"),
+        ("rack 7", ""),
+        ("web-1", ""),
+    ]
+    assert edges(document) == {"web-1 > rack 7", "rack 7 > n2"}
+    assert findings == []
+
+
 def test_undirected_graphml_gives_peers_unless_a_direction_is_said() -> None:
     document, findings = imported("undirected.graphml")
     assert edges(document) == {"mux-4 - tv-head-end ()", "mux-4 - sat-rx-2 (connects_via)"}
@@ -242,10 +280,12 @@ def test_backstage() -> None:
     document, findings = imported("catalog-info.yaml")
     sorter = "component:default/sorter-ui: dependsOn:"
     none = "is no reference to an entity that can fail; left out"
+    only = "known only as an end of a dependency"
     assert findings == [
         "warning: catalog-info.yaml:39:1: an entity with no metadata.name; left out",
         f"warning: catalog-info.yaml:47:56: {sorter} 'group:team-x' {none}",
         f"warning: catalog-info.yaml:47:72: {sorter} 'a:b:c/d' {none}",
+        f"catalog-info.yaml: 2 CIs are {only}: api:default/address-check, component:geo/geocoder",
     ]
     assert edges(document) == {
         "component:default/parcel-tracker > resource:default/parcels-db",
@@ -269,6 +309,7 @@ def test_nagios() -> None:
         "warning: hosts.cfg:28:1: use: there is no template 'missing-template' for a host here",
         "warning: hosts.cfg:48:1: host_name: 'sw-*' is a pattern, and patterns are not evaluated; left out",
         "warning: hosts.cfg:48:1: define servicedependency: names no host at one of its ends; left out",
+        "hosts.cfg: 1 CI is known only as an end of a dependency: rip-server",
     ]
     assert groups(document) == {"press-1 parents": "1 of sw-1 sw-2"}
     assert edges(document) == {
@@ -290,6 +331,7 @@ def test_icinga() -> None:
         "warning: icinga.conf:43:1: apply Dependency is a rule, and rules are not evaluated; left out",
         "warning: icinga.conf:47:1: apply Service is a rule, and rules are not evaluated; left out",
         "warning: icinga.conf:41:1: odd: a dependency without child_host_name and parent_host_name; left out",
+        "icinga.conf: 1 CI is known only as an end of a dependency: ferry-db",
     ]
     assert groups(document) == {"ticket-1 uplinks": "1 of pier-rtr-1 pier-rtr-2"}
     assert edges(document) == {"ticket-1 > ferry-db"}

@@ -1,6 +1,5 @@
 """`opsbridge gateway`: takes what monitoring tools send over HTTP and writes it to Kafka, until it is told to stop."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -25,10 +24,12 @@ def gateway(
     It answers 2xx when Kafka has acknowledged. SIGTERM and Ctrl-C stop it in order (exit code 0), SIGHUP reads its
     credentials and certificate again.
     """
+    import uvloop
+
     from opsbridge.cli.logs import set_up_logs
     from opsbridge.gateway.server import serve
     from opsbridge.settings.inputs import inputs
 
     settings = settings_from(config, bootstrap_servers, sets)
     set_up_logs(settings.log)
-    asyncio.run(serve(settings, inputs(settings), insecure_http=insecure_http, no_auth=no_auth))
+    uvloop.run(serve(settings, inputs(settings), insecure_http=insecure_http, no_auth=no_auth))

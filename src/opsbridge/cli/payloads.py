@@ -17,8 +17,8 @@ from opsbridge.review.settled import settled
 from opsbridge.review.told import fold
 from opsbridge.sources import canonical
 from opsbridge.sources.catalogue import UnknownSourceError, load_sources
-from opsbridge.sources.inputs import MAX_BYTES, Inputs
-from opsbridge.sources.source import AUTO, CANONICAL, SOURCE_HEADER, Headers, Item
+from opsbridge.sources.inputs import Inputs
+from opsbridge.sources.source import AUTO, CANONICAL, MAX_BYTES, SOURCE_HEADER, Headers, Item
 
 EVENTS: Final = "events.jsonl"
 """The events of a recording."""
@@ -55,7 +55,7 @@ class Reading:
         try:
             sources.named(source)
         except UnknownSourceError as error:
-            raise NoSourceError(str(error)) from None
+            raise NoSourceError(f"{error}; --sources adds mapping files of your own") from None
         now = int(time.time() * 1000)
         self._clock = clock or (lambda: now)
         self.inputs = Inputs(sources, default=source)

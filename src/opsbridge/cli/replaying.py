@@ -314,7 +314,8 @@ class Replay:
                 self._writing.told(decision)
         for decision in decisions:
             if isinstance(decision, Discrepancy):
-                self._unknown.add(decision.reference)
+                if decision.kind == "unknown_ci":
+                    self._unknown.add(decision.reference)
             else:
                 self.tally.told(decision)
                 if self._suppressed is not None and isinstance(decision, Suppressed):

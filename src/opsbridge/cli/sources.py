@@ -59,7 +59,9 @@ def check(
     rows: list[dict[str, object]] = []
     try:
         sources = load_sources(paths or [])
-        checked = read_mappings(paths)[0] if paths else {name: each.mapping for name, each in sources.mapped.items()}
+        checked = {name: each.mapping for name, each in sources.mapped.items()}
+        if paths:
+            checked, findings = read_mappings(paths)
         for name, mapping in sorted(checked.items()):
             beside = samples_beside(mapping.path)
             samples = read_samples(beside) if beside is not None else []
@@ -78,8 +80,10 @@ def check(
         write_json({"findings": findings, "sources": rows})
     else:
         show_table(["source", "title", "#samples", "file"], [tuple(row.values()) for row in rows])
+    if not rows:
+        say("there are no mapping files in " + ", ".join(map(str, paths or [])))
     say_findings(findings)
-    if findings:
+    if findings or not rows:
         raise typer.Exit(1)
 
 
@@ -158,7 +162,8 @@ def _named(sources: "Sources", name: str) -> "Source":
     try:
         return sources.named(name)
     except UnknownSourceError as error:
-        raise typer.BadParameter(str(error), param_hint="--source") from None
+        message = f"{error}; --sources adds mapping files of your own"
+        raise typer.BadParameter(message, param_hint="--source") from None
 
 
 def _header(text: str) -> tuple[str, bytes]:

@@ -21,6 +21,9 @@ MAX_FUTURE_MS: Final = 600_000
 OLDEST_MS: Final = 946_684_800_000
 """2000-01-01: an event before that has a broken clock."""
 
+UNKNOWN: Final = "unknown"
+"""What a source says as the CI if its tool names none, unless the topology has a CI of this name."""
+
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
@@ -65,6 +68,16 @@ _NO_KEY: Final = Rejected(
 )
 
 
+def _stand_in(report: Report) -> str:
+    """The CI of a report that names none: one of its alert's own, so that not all of them are the alerts of one CI.
+
+    The topology may have it as an alias. A resolution by key says nothing by it: CI and class are its alert's.
+    """
+    if report.by_key and report.fingerprint and report.state == "resolved":
+        return ""
+    return f"{UNKNOWN}/{report.fingerprint or report.class_}"
+
+
 class Intake:
     """The graph and rules that every report is held against."""
 
@@ -89,6 +102,9 @@ class Intake:
         number = self._numbers.get(reference)
         if (number is None or not class_) and (lacking := incomplete(report)) is not None:
             return lacking
+        if number is None and reference == UNKNOWN:
+            reference = _stand_in(report)
+            number = self._numbers.get(reference)
         item = unknown_ci(reference) if number is None else self._cis[number]
         ci = item.id
         firing = report.state == "firing"

@@ -1,9 +1,9 @@
 """Records on their way from the network to Kafka: `send` returns when the broker has acknowledged all of them.
 
 What arrives while writes are under way leaves together with the next ones, all partitions at once, so that a quiet
-gateway waits for nothing and a busy one writes few requests with large batches. The bytes under way are bounded: beyond that, and when
-the broker is silent, callers get `Busy` and tell their senders to come again. A write that was begun is repeated under
-its sequence numbers until the broker has it, however long that takes; nothing is given up but what was refused.
+gateway waits for nothing and a busy one makes few and large requests. The bytes under way are bounded: beyond that, and
+when the broker is silent, callers get `Busy` and tell their senders to come again. A write that was begun is repeated
+under its sequence numbers until the broker has it, however long that takes; nothing is given up but what was refused.
 """
 
 import asyncio
@@ -146,11 +146,10 @@ class Producing:
         """Write what waits, for some seconds if the broker is silent, and close the connection."""
         if self._renewal is not None:
             self._renewal.cancel()
-        if working := self._working():
-            _, late = await asyncio.wait(working, timeout=STOP_SECONDS)
-            for task in late:  # nobody was told that these are written
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        late = await self._rest(STOP_SECONDS)
+        for task in late:  # nobody was told that these are written
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._writer.stop()
@@ -245,9 +244,18 @@ class Producing:
             lane.since = lane.work = None
             self.in_flight -= _size(records)
 
-    def _working(self) -> "list[asyncio.Task[None]]":
-        tasks = [self._dispatching, *(lane.work for lane in self._lanes.values())]
-        return [task for task in tasks if task is not None]
+    async def _rest(self, seconds: float) -> "list[asyncio.Task[None]]":
+        """Wait until nothing is under way and nothing waits, so long at most; what is still at work then."""
+
+        def working() -> "list[asyncio.Task[None]]":
+            tasks = [self._dispatching, *(lane.work for lane in self._lanes.values())]
+            return [task for task in tasks if task is not None]
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tasks := working():
+                    await asyncio.wait(tasks)
+        return working()
 
     def _failed(self, error: DeliveryError, deliveries: Iterable[_Delivery]) -> None:
         """The broker refused: that is told to all who wait, and the producer, which may be of no use now, replaced."""
@@ -259,12 +267,11 @@ class Producing:
             self._renewal = asyncio.create_task(self._renew())
 
     async def _renew(self) -> None:
-        if working := self._working():
-            await asyncio.wait(working, timeout=self._patience)
+        late = await self._rest(self._patience)
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._writer.stop()
-        for task in working:  # whoever waits for what the old producer still has is told that it is not known
+        for task in late:  # whoever waits for what the old producer still has is told that it is not known
             task.cancel()
         while True:
             self._writer = BatchWriter(self._kafka)

@@ -20,7 +20,7 @@ import uvicorn
 from opsbridge.errors import OpsBridgeError
 from opsbridge.gateway import sns
 from opsbridge.gateway.app import Gateway
-from opsbridge.gateway.connections import HEADER_BYTES, House, guarded, unambiguous
+from opsbridge.gateway.connections import House, guarded, unambiguous
 from opsbridge.gateway.credentials import Credentials, CredentialsError, open_to_others, read_credentials
 from opsbridge.gateway.metrics import GatewayMetrics
 from opsbridge.gateway.producing import DEAD_LETTERS, EVENTS, Producing, topic_of
@@ -159,7 +159,7 @@ class _Server(uvicorn.Server):
         house = House(gateway.connections, gateway.header_timeout, gateway.body_timeout, metrics)
         super().__init__(
             uvicorn.Config(
-                unambiguous(app.application()),  # type: ignore[arg-type] # ASGI, as Starlette writes it
+                unambiguous(app),  # type: ignore[arg-type] # ASGI, as Starlette writes it
                 http=guarded(house),
                 ws="none",
                 lifespan="off",
@@ -168,7 +168,6 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                h11_max_incomplete_event_size=HEADER_BYTES,
                 timeout_keep_alive=gateway.keep_alive,  # type: ignore[arg-type] # it is given to call_later
                 timeout_graceful_shutdown=gateway.grace,  # type: ignore[arg-type] # to wait_for
             )

@@ -9,10 +9,7 @@ from typing import Final
 
 from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.sources.catalogue import Sources
-from opsbridge.sources.source import AUTO, CANONICAL, Headers, Item
-
-MAX_BYTES: Final = 900_000
-"""No source takes a longer payload; of a canonical event, `canonical.MAX_BYTES` is the limit."""
+from opsbridge.sources.source import AUTO, Headers, Item
 
 Read = Callable[[bytes | None, Headers, int], Sequence[Item]]
 """From payload, headers and the time of arrival (milliseconds since 1970) to at least one item."""
@@ -30,10 +27,6 @@ class Inputs:
         self.sources = sources
         self._default = sources.named(default)
         self._topics = {topic: sources.named(name) for topic, name in (topics or {}).items()}
-
-    def canonical_first(self, topic: str = "") -> bool:
-        """Whether what is a canonical event, and has no headers, is one there: it need not be read by `reader`."""
-        return self._topics.get(topic, self._default).name in (AUTO, CANONICAL)
 
     def reader(self, topic: str = "") -> Read:
         """Reads the payloads of this topic."""

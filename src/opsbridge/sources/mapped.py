@@ -7,14 +7,11 @@ from typing import Final
 import orjson
 
 from opsbridge.core.decisions import Reject, Rejected
-from opsbridge.sources.language.function import Generated, generate, uses_headers
+from opsbridge.sources.language.function import generate, uses_headers
 from opsbridge.sources.language.regex import compile_search
 from opsbridge.sources.language.support import failed, named_groups
 from opsbridge.sources.language.terms import Mapping
-from opsbridge.sources.source import Headers, Item
-
-MAX_BYTES: Final = 900_000
-"""A larger payload of several events is refused unread."""
+from opsbridge.sources.source import MAX_BYTES, Headers, Item
 
 _NO_HEADERS: Final[Mapped[str, str]] = {}
 
@@ -25,8 +22,7 @@ class MappedSource:
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
         self.name: Final = mapping.source
-        self.generated: Final[Generated] = generate(mapping)
-        self._run = self.generated.run
+        self._run = generate(mapping)
         self._hears = uses_headers(mapping)
         self._text = mapping.payload == "text"
         self._patterns = [named_groups(*compile_search(pattern)[:2]) for pattern in mapping.patterns]

@@ -18,8 +18,8 @@ from opsbridge.core.intake import Report
 from opsbridge.sources.canonical import decode
 from opsbridge.sources.language.function import generate_test
 from opsbridge.sources.language.terms import HEADERS, PAYLOAD, Alternative, said
-from opsbridge.sources.mapped import MAX_BYTES, MappedSource, named
-from opsbridge.sources.source import AUTO, CANONICAL, Headers, Item
+from opsbridge.sources.mapped import MappedSource, named
+from opsbridge.sources.source import AUTO, CANONICAL, MAX_BYTES, Headers, Item
 
 _NEAR: Final = 0.5
 """A source comes near a payload if so much of what it is recognised by is there."""
@@ -55,7 +55,7 @@ class Auto:
     def items(self, payload: bytes | None, headers: Headers, arrived_ms: int) -> Sequence[Item]:
         """The events of a payload of any format that is known. Never raises, whatever the bytes."""
         canonical = decode(payload)
-        if payload is None or (isinstance(canonical, Report) and not headers):
+        if (not headers and type(canonical) is Report) or payload is None:
             return (canonical,)
         found, root = self._asked(payload, headers, canonical)
         if isinstance(found, Rejected) or found is None:

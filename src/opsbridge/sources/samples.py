@@ -166,7 +166,7 @@ def event_of(report: Report) -> dict[str, object]:
         "summary": report.summary,
         "labels": dict(report.labels),
         "fingerprint": report.fingerprint,
-        "by_key": getattr(report, "by_key", False),
+        "by_key": report.by_key,
     }
 
 

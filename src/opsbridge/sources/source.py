@@ -25,6 +25,9 @@ AUTO: Final = "auto"
 
 CANONICAL: Final = "canonical"
 
+MAX_BYTES: Final = 900_000
+"""A longer payload is refused unread; of a canonical event, `canonical.MAX_BYTES` is the limit."""
+
 
 class Source(Protocol):
     """One format."""

@@ -35,7 +35,7 @@ def unused(mapping: Mapping, root: object) -> list[str]:
 
 def shown(way: Way) -> str:
     """A way in a payload, `[*]` for each index."""
-    return "".join("[*]" if isinstance(step, int) else f".{step}" for step in way).removeprefix(".")
+    return "".join("[*]" if isinstance(step, int) else f".{step}" for step in way).removeprefix(".") or "$"
 
 
 def _used(mapping: Mapping) -> set[Way]:

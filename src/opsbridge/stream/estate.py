@@ -72,6 +72,7 @@ class Estate:
 
 def load_estate(settings: Settings) -> Estate:
     """Topology, rules, known errors and sources of these settings; raises their errors with file, line and column."""
+    _there(settings)
     sources = inputs(settings)
     files, known = load_rules([settings.paths.rules]), _load_known_errors(settings)
     topology = _load_topology(settings, files)
@@ -155,6 +156,20 @@ def topology_difference(old: Estate, new: Estate) -> str:
 def _listed(names: list[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _there(settings: Settings) -> None:
+    """Who installed a package has no such directories as a clone: the settings are named that say where they are."""
+    missing = [
+        f"paths.{name}: no such file or directory: {path}; {hint}"
+        for name, path, hint in (
+            ("topology", settings.paths.topology, "name your topology"),
+            ("rules", settings.paths.rules, "name your rules, or an empty directory to go without"),
+        )
+        if not path.exists()
+    ]
+    if missing:
+        raise SettingsError(missing)
 
 
 def _load_known_errors(settings: Settings) -> KnownErrorFiles:

@@ -16,7 +16,6 @@ from opsbridge.core.intake import Report
 from opsbridge.core.rulebook import Rulebook
 from opsbridge.core.sharing import copies
 from opsbridge.settings import TopicSettings
-from opsbridge.sources.canonical import decode
 from opsbridge.sources.refused import one_of, placed
 from opsbridge.sources.source import Item
 from opsbridge.stream.batches import Record, RecordBatch
@@ -34,7 +33,7 @@ _Aside = tuple[Item, Withheld | Rejected]
 
 def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Metrics) -> list[Event]:
     """The events that go on."""
-    canonical_first, read = estate.inputs.canonical_first(batch.topic), estate.inputs.reader(batch.topic)
+    read = estate.inputs.reader(batch.topic)
     accept = estate.intake.accept
     now = time.time_ns() // 1_000_000
     events: list[Event] = []
@@ -42,10 +41,7 @@ def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Met
     received = 0
     aside: list[_Aside] = []
     for record in batch.records:
-        if canonical_first and not record.headers and type(report := decode(record.value)) is Report:
-            items: Sequence[Item] = (report,)  # as most are: one call less
-        else:
-            items = read(record.value, record.headers, record.timestamp)
+        items = read(record.value, record.headers, record.timestamp)
         received += len(items)
         for item in items:
             try:

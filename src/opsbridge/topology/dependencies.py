@@ -3,7 +3,7 @@
 Worked out from what the documents state, when somebody asks: drawings, paths and impact do. The event path does not.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from math import exp
 
@@ -37,13 +37,18 @@ class Dependency:
         return ", ".join(self.kinds)
 
 
-def dependencies(topology: Topology) -> dict[tuple[int, int], Dependency]:
-    """(dependent, provider) to what is stated of it, in order of the numbers; peers once, the smaller number first."""
+def dependencies(topology: Topology, touching: Set[int]) -> dict[tuple[int, int], Dependency]:
+    """(dependent, provider) to what is stated of it, of all that have an end in `touching`, in order of the numbers.
+
+    Peers are in it once, the smaller number first.
+    """
     found: dict[tuple[int, int], Dependency] = {}
     numbers = topology.graph.numbers
     for part in topology.stated:
         for dependent, provider, kind, group, undirected in _stated(part, numbers):
             if dependent is None or provider is None or dependent == provider:
+                continue
+            if dependent not in touching and provider not in touching:
                 continue
             ends = (min(dependent, provider), max(dependent, provider)) if undirected else (dependent, provider)
             known = found.setdefault(ends, Dependency(*ends))

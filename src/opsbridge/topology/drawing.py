@@ -92,7 +92,7 @@ def draw(
     inside = frozenset(shown)
     edges: list[Dependency] = []
     outside = 0
-    for edge in dependencies(topology).values():
+    for edge in dependencies(topology, inside).values():
         ends = (edge.dependent in inside) + (edge.provider in inside)
         if ends == 2:
             edges.append(edge)

@@ -90,7 +90,7 @@ def to_svg(drawing: Drawing) -> str:
     dashes = _dashes(drawing.edges)
     legend = list(_legend(drawing, dashes))
     caption = _caption(drawing)
-    wide = 2 * _MARGIN + max(found.width, _wide(drawing.title, 9.6), _wide(caption, 6.2), 420.0)
+    wide = 2 * _MARGIN + max(found.width, _wide(drawing.title, 9.6), _wide(caption, 6.2), 620.0)
     lines = _flow(legend, wide - 2 * _MARGIN)
     bottom = _HEAD + found.height + _FOOT
     tall = bottom + _LEGEND_LINE * len(lines)
@@ -163,7 +163,8 @@ def _edge(
     dash: str,
 ) -> str:
     ends = edge.dependent, edge.provider
-    path = _path(found.boxes[ends[0]], sizes[ends[0]], found.lines.get(ends, []), found.boxes[ends[1]], sizes[ends[1]])
+    boxes = [(found.boxes[end], sizes[end]) for end in ends]
+    path = _path(*boxes[0], found.lines.get(ends, []), *boxes[1], below=edge.undirected)
     drawn = f' stroke-dasharray="{dash}"' if dash else ""
     tip = "" if edge.undirected else ' marker-end="url(#tip)"'
     return (
@@ -172,14 +173,14 @@ def _edge(
     )
 
 
-def _path(start: Point, size: Size, way: Sequence[Point], end: Point, other: Size) -> str:
+def _path(start: Point, size: Size, way: Sequence[Point], end: Point, other: Size, *, below: bool) -> str:
     """From the rim of one box to the rim of the other.
 
-    Side by side, over the heads of those between, and back below them.
+    Side by side: over the heads of those between, or `below` them, as is the way back.
     """
     if start[1] == end[1]:
         x, to = start[0], end[0]
-        side = -1 if x < to else 1
+        side = -1 if x < to and not below else 1
         y, at = start[1] + side * size.height / 2, end[1] + side * other.height / 2
         far = (min(y, at) if side < 0 else max(y, at)) + side * min(44.0, 16.0 + abs(to - x) * 0.06)
         return f"M{_n(x)} {_n(y)}C{_n(x)} {_n(far)} {_n(to)} {_n(far)} {_n(to)} {_n(at)}"

@@ -31,6 +31,7 @@ class Claims:
 
     __slots__ = (
         "_agenda",
+        "_heirs",
         "_lateness",
         "_memory",
         "_rooted",
@@ -71,6 +72,8 @@ class Claims:
         """The recent situation that explains a CI's alerts."""
         self._rooted: dict[Node, LiveSituation] = {}  # recent situations by root
         self._settled: dict[Node, dict[str, LiveSituation]] = {}  # those no longer recent, by root
+        self._heirs: Container[LiveSituation] = ()
+        """Those that go on in the explanation being applied: what they lose before they gain does not end them."""
 
     def failed(self, node: Node) -> bool:
         """Whether the CI is the root of an open situation."""
@@ -125,7 +128,7 @@ class Claims:
     def pin(self, alert: AlertState, situation: LiveSituation) -> None:
         """Put the alert into the situation, where it stays whatever the evidence says; it is no evidence any more."""
         node = self._memory.node(alert)
-        if self._is_evidence(alert):
+        if self.is_evidence(alert):
             others = [each for each in self.at[node] if each is not alert]
             holder = self.claimed.get(node)  # none, while it waits for a large explanation to be worked out
             if holder is not None and not holder.state.scored and not holder.state.flapping:
@@ -167,7 +170,7 @@ class Claims:
                     best = cost, situation
         if best is None or best[0] >= evidence.alone(node):
             return False
-        self._abandon(self._claim(best[1], node))
+        self._claim(best[1], node)
         return True
 
     def keeps(self, alert: AlertState, node: Node) -> LiveSituation | None:
@@ -213,13 +216,13 @@ class Claims:
                 heir.reroot(group.root, self.evidence.name(group.root))
                 self._agenda.touch(heir)
             self._rooted[group.root] = heir
-        before: list[LiveSituation | None] = []
+        self._heirs = set(heirs)
         for group, heir, held in zip(groups, heirs, contenders, strict=True):
-            before += [self._claim(heir, node) for node in group.nodes]
+            for node in group.nodes:
+                self._claim(heir, node)
             for merged in held[1:]:
                 self._merge(merged, heir)
-        for holder in before:  # only now: one that has lost its CI may have been taken up again for another
-            self._abandon(holder)
+        self._heirs = ()
 
     def _new(self, group: Group) -> LiveSituation:
         seed = min(
@@ -274,24 +277,20 @@ class Claims:
         self._agenda.mark(situation.state)
         return situation
 
-    def _claim(self, situation: LiveSituation, node: Node) -> LiveSituation | None:
-        """Let the situation explain the CI: its recent alerts move there. The one that explained it before."""
+    def _claim(self, situation: LiveSituation, node: Node) -> None:
+        """Let the situation explain the CI: its recent alerts move there."""
         holder = self.claimed.get(node)
         if holder is situation:
-            return None
+            return
         if holder is not None:
             del holder.nodes[node]
             self._agenda.touch(holder)
+            if not holder.nodes and holder.state.flapping and holder not in self._heirs:
+                self.cease_recent(holder)
         self.claimed[node] = situation
         situation.nodes[node] = None
         for alert in sorted(self.at[node], key=lambda alert: (alert.opened, alert.fingerprint)):
             self.take_in(situation, alert)
-        return holder
-
-    def _abandon(self, holder: LiveSituation | None) -> None:
-        """What was taken up again because one CI of it alarmed explains nothing once that has another explanation."""
-        if holder is not None and not holder.nodes and holder.state.flapping:
-            self.cease_recent(holder)
 
     def take_in(self, situation: LiveSituation, alert: AlertState) -> None:
         """Let the situation have the alert, wherever it was before."""
@@ -305,7 +304,7 @@ class Claims:
             situation.join(alert, self._memory.clock.now)
             if before is not None:
                 self._agenda.touch(before)
-                if not before.alerts:
+                if not before.alerts and before not in self._heirs:
                     if again:
                         self._end(before)
                     else:
@@ -313,7 +312,8 @@ class Claims:
         self._memory.alert_changed(alert)
         self._agenda.touch(situation)
 
-    def _is_evidence(self, alert: AlertState) -> bool:
+    def is_evidence(self, alert: AlertState) -> bool:
+        """Whether what the alert says counts now."""
         return any(each is alert for each in self.at.get(self._memory.node(alert), ()))
 
     # how situations end
@@ -336,7 +336,7 @@ class Claims:
         for alert in list(situation.alerts.values()):  # what has settled goes where the rest went
             situation.leave(alert)
             heir.join(alert, self._memory.clock.now)
-            alert.spent = not self._is_evidence(alert)
+            alert.spent = not self.is_evidence(alert)
             self._memory.alert_changed(alert)
         self._unshelve(situation)
         if self._rooted.get(situation.root) is situation:

@@ -276,16 +276,18 @@ class SecondLevel:
             alert.event = transition.event
         elif not firing:
             alert.cleared = max(alert.cleared, transition.time_ms)
+        node, claims = self._memory.node(alert), self.claims
         if situation is None:
             alert.severity, alert.firing = transition.severity, firing
+            if claims.is_evidence(alert):
+                claims.weigh(node)
             return
-        node, claims = self._memory.node(alert), self.claims
         if fires_again and claims.claimed.get(node) is situation and not alert.pinned:
             claims.begin_anew(node, transition.opened_ms)
         situation.change(alert, severity=transition.severity, firing=firing)
-        if claims.claimed.get(node) is situation and alert in claims.at[node]:
+        if claims.is_evidence(alert):
             claims.weigh(node)
-            if fires_again:
+            if fires_again and claims.claimed.get(node) is situation:
                 situation.tell_again(alert)
         elif fires_again and alert.pinned:
             alert.opened = transition.opened_ms
@@ -306,18 +308,21 @@ class SecondLevel:
         if (alert.ci, alert.class_) == (transition.ci, transition.class_):
             return
         node, claims = self._memory.node(alert), self.claims
+        counted = claims.is_evidence(alert)
         alert.ci, alert.class_, alert.loose = transition.ci, transition.class_, 0
-        if situation is None:
-            return
-        if claims.claimed.get(node) is situation and alert in claims.at[node]:
+        if counted:
             claims.at[node].remove(alert)
+            holder = claims.claimed.get(node)
             if claims.at[node]:
                 claims.weigh(node)
             else:
                 claims.withdraw(node)
-                del situation.nodes[node]
+                if holder is not None:
+                    del holder.nodes[node]
             self._wait(alert)
-        elif not recent and all(other.ci == alert.ci for other in situation.alerts.values()):
+        if situation is None:
+            return
+        if not counted and not recent and all(other.ci == alert.ci for other in situation.alerts.values()):
             claims.reroot(situation, lambda: situation.reroot(self._memory.node(alert), alert.ci))
         situation.root_alerts = [own for own in situation.alerts.values() if own.ci == situation.state.root]
 

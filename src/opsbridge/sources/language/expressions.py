@@ -1,20 +1,18 @@
 """Value expressions, times, conditions and derived roots of a mapping file, read from what it says.
 
-Everything wrong goes to `complain` at its place; what is returned then stands in for it and must not be used.
+Everything wrong goes to `complain` at its place; what is returned then stands in for it and must not be used. Paths,
+texts and patterns are read in `singles`.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
 from opsbridge.documents import Nearest, shown
 from opsbridge.documents.text import Loc
-from opsbridge.sources.language.regex import compile_search
+from opsbridge.sources.language.singles import ANY_GROUPS, NAMED_GROUPS, ONE_GROUP, TWO_GROUPS, Complain, Singles
 from opsbridge.sources.language.terms import (
     COMPUTED,
-    PAYLOAD,
     Arrival,
     Changed,
     Choice,
@@ -47,39 +45,17 @@ ARRIVAL: Final = "arrival"
 
 TIME_FORMS: Final = ("rfc3339", "epoch", "epoch_ms", "epoch_ns", "rfc3164")
 
-_STEP: Final = re.compile(r'(?:\.|^)(?:"([^"]+)"|([^\s.\[\]"{}$][^\s.\[\]"{}]*))|\[(-?\d{1,4})\]')
 _COMPUTED: Final = re.compile(r"\$\w+")
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _DEEPEST: Final = 20
 _NOTHING: Final = Const("")
 
 
-class Complain(Protocol):
-    """Told where something is wrong, and what; with `key`, it is the key itself."""
-
-    def __call__(self, loc: Loc, message: str, *, key: bool = False) -> None:
-        """Take one complaint."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """Which groups a pattern must have."""
-
-    words: str
-    fit: Callable[[Collection[str], int], bool]
-
-
-_ANY: Final = _Groups("any groups", lambda _names, _count: True)
-_ONE: Final = _Groups("one group, the part that is wanted", lambda _names, count: count == 1)
-_TWO: Final = _Groups("two groups, name and value", lambda _names, count: count == 2)
-_NAMED: Final = _Groups("named groups, as (?P<name>...)", lambda names, _count: bool(names))
-
-
-class Reader:
+class Reader(Singles):
     """Reads expressions; knows which fields of the event may be used as `$NAME` so far."""
 
     def __init__(self, complain: Complain) -> None:
-        self._complain = complain
+        super().__init__(complain)
         self.computed: Collection[str] = ()
         self._of: Final[Mapping[str, Callable[[dict[str, object], Loc], Expr]]] = {
             "map": self._table,
@@ -92,27 +68,6 @@ class Reader:
             "lower": self._changed,
             "json": self._changed,
         }
-
-    def path(self, said: object, loc: Loc) -> Path:
-        """A path; a complaint if it is none."""
-        if not isinstance(said, str):
-            self._complain(loc, f"must be a path, not {shown(said)}; a constant is {{const: ...}}")
-            return Path("", (), "")
-        steps: list[str | int] = []
-        end = 0
-        if said.startswith(PAYLOAD):
-            steps, end = [PAYLOAD], 1
-        while found := _STEP.match(said, end):
-            quoted, plain, index = found.groups()
-            steps.append(int(index) if index is not None else quoted or plain)
-            end = found.end()
-        if end < len(said) or not steps or isinstance(steps[0], int):
-            rest = shown(said[end:]) if 0 < end < len(said) else "it"
-            self._complain(
-                loc, f'{shown(said)} is no path: {rest} is not understood; names with dots or blanks are "quoted"'
-            )
-            return Path("", (), "")
-        return Path(str(steps[0]), tuple(steps[1:]), said)
 
     def expression(self, said: object, loc: Loc) -> Expr:
         """Any value expression but a time."""
@@ -182,7 +137,7 @@ class Reader:
             return Wanted("absent")
         if isinstance(said, dict):
             if said.keys() == {"pattern"}:
-                return Wanted("pattern", pattern=self._regex(said["pattern"], (*loc, "pattern"), _ANY))
+                return Wanted("pattern", pattern=self._regex(said["pattern"], (*loc, "pattern"), ANY_GROUPS))
             if said.keys() == {"not"}:
                 values = self._values(said["not"], (*loc, "not"), blank=True)
                 return Wanted("not", values, words=_listed(said["not"]))
@@ -215,9 +170,9 @@ class Reader:
             case "split":
                 return Split(of, text.get("by", ","), text.get("of", ":"))
             case "match":
-                return Groups(of, self._regex(said.get("pattern", "."), (*loc, "pattern"), _NAMED))
+                return Groups(of, self._regex(said.get("pattern", "."), (*loc, "pattern"), NAMED_GROUPS))
             case "scan":
-                return Scan(of, self._regex(said.get("pattern", "(.)(.)"), (*loc, "pattern"), _TWO))
+                return Scan(of, self._regex(said.get("pattern", "(.)(.)"), (*loc, "pattern"), TWO_GROUPS))
         return Single("key" if how == "key_of" else "value", of)
 
     def _computed(self, said: str, loc: Loc) -> Expr:
@@ -306,7 +261,9 @@ class Reader:
         return Const(self._text(given, (*loc, "default")))
 
     def _pattern(self, said: dict[str, object], loc: Loc) -> Expr:
-        return Pattern(self.expression(said["of"], (*loc, "of")), self._regex(said["pattern"], (*loc, "pattern"), _ONE))
+        return Pattern(
+            self.expression(said["of"], (*loc, "of")), self._regex(said["pattern"], (*loc, "pattern"), ONE_GROUP)
+        )
 
     def _number(self, said: dict[str, object], loc: Loc) -> Expr:
         (operation,) = (name for name in ("mod", "div", "hex") if name in said)
@@ -335,52 +292,6 @@ class Reader:
         of = rest if len(rest) > 1 else rest["of"]
         where = loc if len(rest) > 1 else (*loc, "of")
         return Moment(self.expression(of, where), form, without, zone)  # type: ignore[arg-type]
-
-    def _zone(self, said: object, loc: Loc) -> str:
-        name = self._text(said, loc)
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._complain(loc, f"{shown(name)} is no IANA time zone, as Europe/Berlin is")
-        return name
-
-    def _values(self, said: object, loc: Loc, *, lower: bool = True, blank: bool = False) -> frozenset[str]:
-        if isinstance(said, list) and not said:
-            self._complain(loc, "is an empty list, which nothing is in")
-        listed = [(each, (*loc, index)) for index, each in enumerate(said)] if isinstance(said, list) else [(said, loc)]
-        texts = ["" if blank and each == "" else self._text(each, where) for each, where in listed]
-        return frozenset(text.lower() if lower else text for text in texts)
-
-    def _regex(self, said: object, loc: Loc, wanted: _Groups) -> str:
-        pattern = self._text(said, loc)
-        try:
-            _, names, count = compile_search(pattern)
-        except ValueError as refused:
-            self._complain(loc, str(refused))
-            return ""
-        if not wanted.fit(names, count):
-            self._complain(loc, f"must have {wanted.words}; it has {count} groups, {len(names)} of them named")
-        return pattern
-
-    def _text(self, said: object, loc: Loc) -> str:
-        match said:
-            case bool():
-                return "true" if said else "false"
-            case str():
-                if said:
-                    return said
-                self._complain(loc, "must not be empty")
-            case int() | float():
-                return str(said)
-            case _:
-                self._complain(loc, f"must be text, not {shown(said)}")
-        return ""
-
-    def _only(self, said: dict[str, object], known: Collection[str], loc: Loc) -> None:
-        for name in said:
-            if name not in known:
-                hint = Nearest(known).hint(name) or f"; known are {', '.join(known)}"
-                self._complain((*loc, name), f"unknown field{hint}", key=True)
 
 
 _LETS: Final[dict[str, tuple[str, ...]]] = {

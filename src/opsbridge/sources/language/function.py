@@ -6,10 +6,9 @@ withheld or a rejected item into its answer. An item that is refused ends in its
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Final
 
-from opsbridge.core.decisions import Rejected, Withheld
+from opsbridge.core.decisions import Withheld
 from opsbridge.core.intake import Report
 from opsbridge.documents import shown as shown_value
 from opsbridge.sources.language import support
@@ -41,25 +40,18 @@ Run = Callable[[object, Mapping[str, str], int], list[Item]]
 STATES: Final = frozenset({"firing", "resolved"})
 SEVERITIES: Final = frozenset({"info", "warning", "minor", "major", "critical"})
 
-_LOCALS: Final = {"class": "class_", "id": "id_"}
+_REPORTED: Final = {"class": "class_"}
+"""Fields whose names in a report are others."""
 _CUT: Final = {"source": support.LONGEST_NAME, "summary": support.LONGEST_SUMMARY}
 """Texts for people: cut after so many characters, and empty if they are missing."""
 _REQUIRED: Final = ("time", "state", "id")
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """A function, and its source."""
-
-    run: Run
-    source: str
-
-
-def generate(mapping: MappingFile) -> Generated:
+def generate(mapping: MappingFile) -> Run:
     """The function of a mapping."""
     writer = _Function(mapping)
     writer.write()
-    return Generated(_made(writer.code, "items", mapping.source), writer.code.source)
+    return _made(writer.code, "items", mapping.source)
 
 
 def generate_test(conditions: Conditions) -> Callable[[object, Mapping[str, str]], bool]:
@@ -221,7 +213,7 @@ class _Function:
         """A field's local name has its value after this."""
         code, values = self.code, self._values
         said = self._mapping.fields.get(field)
-        local = self._local[field] = code.name(_LOCALS.get(field, field))
+        local = self._local[field] = code.name(field)
         value = "None" if said is None else values.value(said, "time" if field == "time" else "text")
         code.line(f"{local} = {value}")
         if field in _CUT and not isinstance(said, Const):
@@ -280,7 +272,7 @@ class _Function:
             ]
             too_long = self.code.object("too_long", support.too_long)
             with self.code.block(f"if {' or '.join(tests)}:"):
-                named = ", ".join(f"{_LOCALS.get(field, field)}={local[field]}" for field in long)
+                named = ", ".join(f"{_REPORTED.get(field, field)}={local[field]}" for field in long)
                 self.code.line(f"{too_long}({self._values.here}, {named})")
 
     def _labels(self) -> str:
@@ -315,9 +307,6 @@ class _Function:
         return local
 
 
-_REPORTED: Final = {"class": "class_"}
-
-
 def _absent(field: str, local: str) -> str:
     return f"{local} is None" if field == "time" else f"not {local}"
 
@@ -331,6 +320,3 @@ def _short(said: Derived | None) -> bool:
 def uses_headers(mapping: MappingFile) -> bool:
     """Whether any path of it begins at the headers."""
     return any(path.root == HEADERS for path in paths_in(mapping))
-
-
-__all__ = ["Generated", "Rejected", "generate", "generate_test", "outcomes", "uses_headers"]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal
 
-from opsbridge.sources.language import support
+from opsbridge.sources.language import support, times
 from opsbridge.sources.language.code import Code
 from opsbridge.sources.language.terms import HEADERS, PAYLOAD, Path
 from opsbridge.sources.language.walking import paths_in
@@ -122,7 +122,7 @@ class Paths:
             return local
         if (known := self._code.known(("told", local))) is not None:
             return known
-        return self._code.learn(("told", local), self._call("told", support.told, local))
+        return self._code.learn(("told", local), self._call("told", times.told, local))
 
     def _set(self, stem: str, value: str) -> str:
         local = self._code.name(stem)

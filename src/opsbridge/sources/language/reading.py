@@ -5,7 +5,6 @@ Errors: SourceError (an operator's configuration). `catalogue` and `opsbridge so
 
 import os
 from collections.abc import Iterable
-from collections.abc import Mapping as Mapped
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Final
@@ -243,6 +242,3 @@ def _only_groups(mapping: Mapping, groups: set[str], complain: _Complaining) -> 
         for path in paths_in(said):
             if path.root not in known:
                 complain(tuple(place_.split(".")), f"{path.root} is no group of the patterns, nor a name of `let`")
-
-
-__all__ = ["SAMPLES", "Mapped", "SourceError", "mapping_files", "read_mappings"]

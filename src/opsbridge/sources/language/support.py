@@ -1,4 +1,4 @@
-"""What generated code calls where a payload is not the common case: values that are no text, times, labels, complaints.
+"""What generated code calls where a payload is not the common case: values that are no text, labels, complaints.
 
 The common case is inline in the generated code (`function`). What a payload gets wrong is raised as `Refused`, which
 the code around an item turns into its `Rejected`; nothing else may leave this file.
@@ -7,14 +7,12 @@ the code around an item turns into its `Rejected`; nothing else may leave this f
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
 from typing import Final, NoReturn
 
 import orjson
 
 from opsbridge.core.decisions import Reject, Rejected
-from opsbridge.core.times import milliseconds, rfc3339
 from opsbridge.documents import shown
 from opsbridge.sources.language.regex import Groups
 
@@ -33,16 +31,10 @@ MOST_ITEMS: Final = 10_000
 """Of one payload."""
 
 _DEEPEST: Final = 10
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST: Final = 253_402_300_799
-"""The last second of 9999."""
-_MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), start=1
-    )
-}
-_RFC3164: Final = re.compile(r"([A-Za-z]{3}) {1,2}(\d{1,2}) (\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6})\d*)?\Z", re.ASCII)
+_NESTED: Final = (dict, list)  # a union would be made anew whenever it is asked about
+_NUMBERS: Final = (int, float)
+_LONGEST_COUNT: Final = 40
+"""Digits of a number."""
 
 Value = object
 """Of a payload: what JSON has."""
@@ -54,10 +46,6 @@ class Refused(Exception):  # noqa: N818 # it never leaves the sources
     def __init__(self, detail: str, place: str) -> None:
         super().__init__(detail)
         self.rejected = Rejected(Reject.INVALID_FIELD, f"{detail} - at `{place}`")
-
-
-fromisoformat = datetime.fromisoformat
-_fromtimestamp: Final = datetime.fromtimestamp
 
 
 def digest(text: str) -> str:
@@ -77,13 +65,15 @@ def failed(error: Exception, place: str) -> Rejected:
 
 def scalar(value: Value) -> str:
     """A number or truth value as text; empty for what is no single value."""
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))  # 2.0 is 2, as some tools write their states
-    return str(value) if isinstance(value, str | int | float) else ""
+    kind = type(value)
+    if kind is str or kind is int:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e15
+        return str(int(value)) if whole else str(value)  # 2.0 is 2, as some tools write their states
+    return ""
 
 
 def no_text(value: Value, place: str) -> NoReturn:
@@ -95,9 +85,11 @@ def number(value: Value, place: str) -> float:
     """A number, or text that is one."""
     found: Value = value
     if isinstance(value, str):
+        if len(value) <= _LONGEST_COUNT and value.isdecimal():
+            return int(value)
         with suppress(ValueError):
-            found = int(value) if len(value) <= 40 and value.isdecimal() else float(value)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < 1e40:
+            found = float(value)
+    if isinstance(found, bool) or not isinstance(found, _NUMBERS) or not abs(found) < 1e40:
         raise Refused(f"is {shown(value)}, a number is wanted", place)
     return found
 
@@ -221,7 +213,7 @@ def scanned(scan: Callable[[bytes], list[tuple[str, str]]]) -> Callable[[str | N
         found = scan(text.encode(errors="replace"))
         if "\\" not in text:
             return dict(found)
-        return {name: _ESCAPED.sub(r"\1", value) for name, value in found}
+        return {name: _ESCAPED.sub(r"\1", value) if "\\" in value else value for name, value in found}
 
     return named
 
@@ -252,6 +244,8 @@ def bounded(given: dict[str, Value]) -> dict[str, str]:
         pass
     found: dict[str, str] = {}
     _flatten(given, "", found, 0)
+    if len("".join([*found, *found.values()])) <= LONGEST_LABEL and len(found) <= MOST_LABELS:
+        return found
     kept: dict[str, str] = {}
     rest = ALL_LABELS
     for name, value in found.items():
@@ -264,11 +258,10 @@ def bounded(given: dict[str, Value]) -> dict[str, str]:
 
 def _flatten(value: Mapping[str, Value], prefix: str, found: dict[str, str], depth: int) -> None:
     for name, held in value.items():
-        if isinstance(held, dict):
-            if depth < _DEEPEST:
-                _flatten(held, f"{prefix}{name}.", found, depth + 1)
-            else:
-                found[prefix + name] = as_json(held)
+        if type(held) is str:
+            found[prefix + name] = held
+        elif type(held) is dict and depth < _DEEPEST:
+            _flatten(held, f"{prefix}{name}.", found, depth + 1)
         elif held is not None:
             found[prefix + name] = flat(held)
 
@@ -276,69 +269,8 @@ def _flatten(value: Mapping[str, Value], prefix: str, found: dict[str, str], dep
 def flat(value: Value) -> str:
     """A value as a label has it; empty if it is missing."""
     if isinstance(value, list):
-        return ",".join([as_json(each) if isinstance(each, dict | list) else scalar(each) for each in value])
+        return ",".join([as_json(each) if isinstance(each, _NESTED) else scalar(each) for each in value])
     return as_json(value) if isinstance(value, dict) else scalar(value)
-
-
-def no_moment(text: str, place: str) -> NoReturn:
-    """RFC 3339 was wanted."""
-    raise Refused(f"is {shown(text)}, an RFC 3339 time is wanted", place)
-
-
-def no_zone(text: str, place: str) -> NoReturn:
-    """A time says no offset."""
-    raise Refused(f"is {shown(text)}, a time without an offset; say its `zone` in the mapping", place)
-
-
-def since_epoch(value: Value, place: str, per_second: int, more: Value = None) -> datetime:
-    """A time counted from 1970 in such units; `more`: nanoseconds on top."""
-    count = value if type(value) is int else number(value, place)
-    if not 0 <= count <= _LATEST * per_second:
-        raise Refused(f"is {shown(value)}, a time from 1970 on in units of 1/{per_second} s is wanted", place)
-    if per_second == 1_000_000_000:
-        count = int(count) // 1000
-        moment = _fromtimestamp(count // 1_000_000, UTC).replace(microsecond=count % 1_000_000)
-    else:
-        moment = _fromtimestamp(count / per_second, UTC)
-    if more is not None and more != "":
-        nanoseconds = number(more, place)
-        if not 0 <= nanoseconds < 1_000_000_000:
-            raise Refused(f"has {shown(more)} nanoseconds", place)
-        moment = moment.replace(microsecond=int(nanoseconds) // 1000)
-    return moment
-
-
-def rfc3164(text: str, place: str, arrived_ms: int, zone: tzinfo) -> datetime:
-    """A time without a year, `Oct  1 22:14:15`: of the year that puts it nearest to when it arrived."""
-    found = _RFC3164.match(text)
-    month = _MONTHS.get(found[1].lower()) if found else None
-    if found is None or month is None:
-        raise Refused(f"is {shown(text)}, a time as `Oct  1 22:14:15` is wanted", place)
-    day, hour, minute, second = (int(part) for part in found.group(2, 3, 4, 5))
-    arrived = _EPOCH + timedelta(milliseconds=arrived_ms)
-    nearest: datetime | None = None
-    for year in (arrived.year, arrived.year - 1, arrived.year + 1):
-        try:
-            moment = datetime(
-                year, month, day, hour, minute, second, int((found[6] or "0").ljust(6, "0")), tzinfo=zone
-            ).astimezone(UTC)
-        except (ValueError, OverflowError):  # the 29th of February, in most years
-            continue
-        if nearest is None or abs(moment - arrived) < abs(nearest - arrived):
-            nearest = moment
-    if nearest is None:
-        raise Refused(f"is {shown(text)}, which no year near {arrived.year} has", place)
-    return nearest
-
-
-def arrival(arrived_ms: int) -> datetime:
-    """When the payload arrived."""
-    return _fromtimestamp(arrived_ms / 1000, UTC)
-
-
-def told(moment: datetime) -> str:
-    """A time as text: RFC 3339, UTC, milliseconds."""
-    return rfc3339(milliseconds(moment))
 
 
 def too_long(place: str, **names: str | None) -> NoReturn:

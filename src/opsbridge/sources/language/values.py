@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from opsbridge.sources.language import support
+from opsbridge.sources.language import support, times
 from opsbridge.sources.language.paths import Mode, Paths
 from opsbridge.sources.language.regex import compile_scan, compile_search
 from opsbridge.sources.language.terms import (
@@ -98,7 +98,7 @@ class Values(Paths):
             case Moment():
                 return self._moment(said)
             case Arrival():
-                return self._call("arrival", support.arrival, "arrived")
+                return self._call("arrival", times.arrival, "arrived")
         return self.derived(said)
 
     def derived(self, said: Derived) -> str:
@@ -133,23 +133,30 @@ class Values(Paths):
     def test(self, of: Path | Computed, wanted: Wanted) -> str:
         """Source of whether a value is what is wanted."""
         local = self.value(of, "raw")
-        text = local
-        if not (isinstance(of, Computed) or self._is_text(of)):
-            scalar = self._code.object("scalar", support.scalar)
-            text = f"({local} if type({local}) is str else {scalar}({local}))"
         match wanted.how:
             case "present":
                 return self.present(local, "raw")
             case "absent":
                 return f'({local} is None or {local} == "")'
-        lowered = self._code.object("values", wanted.values)
+        text = self._scalar(of, local)
+        values = self._code.object("values", wanted.values)
         match wanted.how:
             case "in":
-                return f"{local} is not None and {text}.lower() in {lowered}"
+                return f"{local} is not None and {text}.lower() in {values}"
             case "not":
-                return f"{self.present(local, 'raw')} and {text}.lower() not in {lowered}"
+                return f"{self.present(local, 'raw')} and {text}.lower() not in {values}"
         search = self._code.object("search", compile_search(wanted.pattern)[0])
         return f'{local} is not None and {search}({text}.encode(errors="replace")) is not None'
+
+    def _scalar(self, of: Path | Computed, local: str) -> str:
+        """Source of a raw value as text, empty for what is no single value; of what is asked for often, its name."""
+        if isinstance(of, Computed) or self._is_text(of):
+            return local
+        text = f"({local} if type({local}) is str else {self._code.object('scalar', support.scalar)}({local}))"
+        if self._reads[of.root, of.steps] == 1:
+            return text
+        key = ("scalar", of.root, of.steps)
+        return self._code.known(key) or self._code.learn(key, self._set("s", text))
 
     def _first(self, options: Sequence[Derived], mode: Mode) -> str:
         local = self._set("first", self.value(options[0], mode))
@@ -206,13 +213,15 @@ class Values(Paths):
 
     def _counted(self, of: Expr) -> str:
         """The local name of a number; None if it is missing."""
+        if isinstance(of, Path) and (known := self._code.known(("number", of))) is not None:
+            return known
         raw = self.value(of, "raw")
         number = self._code.object("number", support.number)
         local = self._set("n", raw)
         with self._code.block(f"if type({local}) is not int:"):
             place = self.quoted(self.place(of))
             self._code.line(f'{local} = None if {local} is None or {local} == "" else {number}({local}, {place})')
-        return local
+        return self._code.learn(("number", of), local)
 
     def _ranges(self, said: Ranges) -> str:
         code = self._code
@@ -273,28 +282,28 @@ class Values(Paths):
                 self._rfc3339(local, of, place, said.zone)
             elif said.form == "rfc3164":
                 rfc3164, zone = (
-                    code.object("rfc3164", support.rfc3164),
+                    code.object("rfc3164", times.rfc3164),
                     code.object("zone", ZoneInfo(said.zone or "UTC")),
                 )
                 code.line(f"{local} = {rfc3164}({of}, {place}, arrived, {zone})")
             else:
-                since = code.object("since_epoch", support.since_epoch)
+                since = code.object("since_epoch", times.since_epoch)
                 more = "" if said.nanoseconds is None else f", {self.value(said.nanoseconds, 'raw')}"
                 code.line(f"{local} = {since}({of}, {place}, {_PER_SECOND[said.form]}{more})")
         return local
 
     def _rfc3339(self, local: str, of: str, place: str, zone: str) -> None:
         code = self._code
-        iso = code.object("fromisoformat", support.fromisoformat)
+        iso = code.object("fromisoformat", times.fromisoformat)
         with code.block("try:"):
             code.line(f"{local} = {iso}({of})")
         with code.block("except ValueError:"):
-            code.line(f"{code.object('no_moment', support.no_moment)}({of}, {place})")
+            code.line(f"{code.object('no_moment', times.no_moment)}({of}, {place})")
         with code.block(f"if {local}.tzinfo is None:"):
             if zone:
                 code.line(f"{local} = {local}.replace(tzinfo={code.object('zone', ZoneInfo(zone))})")
             else:
-                code.line(f"{code.object('no_zone', support.no_zone)}({of}, {place})")
+                code.line(f"{code.object('no_zone', times.no_zone)}({of}, {place})")
 
 
 class _Table(dict[str, str | None]):

@@ -8,6 +8,8 @@ whose edges have no direction gives peers unless `--direction` says which end de
 import io
 import re
 import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from opsbridge.documents.text import ParseError
@@ -23,6 +25,16 @@ _DOCTYPE: Final = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 def recognises(content: Content) -> bool:
     """XML with a graphml element."""
     return "<graphml" in content.head[:4096] and content.head.lstrip().startswith("<")
+
+
+def _names(content: Content, nodes: Iterable[tuple[object, Mapping[str, object]]]) -> dict[object, str]:
+    """The id of every node's CI. yEd numbers nodes, people label them: a label of one node alone is its id."""
+    known = list(nodes)
+    if "yworks.com" not in content.head:
+        return {node: text(node) for node, _ in known}
+    labels = {node: " ".join(text(said.get("label")).split()) for node, said in known}
+    counted = Counter(labels.values())
+    return {node: label if label and counted[label] == 1 else text(node) for node, label in labels.items()}
 
 
 def fill(content: Content, into: Gathering) -> None:
@@ -41,13 +53,16 @@ def fill(content: Content, into: Gathering) -> None:
     except Exception as broken:  # noqa: BLE001  # networkx raises what its parts raise: of a stranger's file, anything
         line, column = getattr(broken, "position", (0, 0))
         raise ParseError(line, column + 1, f"broken GraphML: {str(broken) or type(broken).__name__}") from None
+    names = _names(content, graph.nodes(data=True))
     peers = not graph.is_directed() and into.options.direction is None
     for node, said in graph.nodes(data=True):
         cells = {str(name).lower(): value for name, value in said.items()}
         found = {name: typed(name, value) if isinstance(value, str) else value for name, value in cells.items()}
-        into.ci(0, attributes({**found, "id": text(node)}))
+        if isinstance(label := found.get("label"), str):
+            found["label"] = " ".join(label.split())  # what is drawn may be broken into lines
+        into.ci(0, attributes({**found, "id": names[node]}))
     for source_end, target_end, said in graph.edges(data=True):
-        ends = text(source_end), text(target_end)
+        ends = names[source_end], names[target_end]
         if said.get("redundant") is True:
             continue  # a member of a group, which the node's `needs` says better
         dependent, provider = ends if into.options.direction != "target-depends-on-source" else ends[::-1]

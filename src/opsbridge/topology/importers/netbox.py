@@ -206,6 +206,7 @@ def _ci(wires: _Wires, place: Place, kind: str, path: str, said: Mapping[str, ob
     """One object as a CI; without a name of its own it goes by its path."""
     into = wires.into
     if first(at(said, "status", "value"), said.get("status")) in GONE:
+        into.gone |= {each for each in (path, _name(said)) if each}
         return
     role = _role(said)
     addresses = [

@@ -120,14 +120,15 @@ class _Origin:
         gone = {name for part in parts for name in part.gone}
         for entry, path in sorted(mentioned, key=lambda each: (not each[0].aliases, each[0].id)):
             known = self._known(entry)
-            if known is not None:
+            lost = gone.issuperset((entry.id, *entry.aliases))
+            if lost and (entry.aliases or known is None):  # a name alone may be a newer one's as well
+                self.gone |= {entry.id, *entry.aliases}
+            elif known is not None:
                 self._fold(known, entry)
             elif entry.id in self.ambiguous:
                 self.told.add(
                     path, 0, entry.id, "is a name of several CIs; what is said of it is left out", "ambiguous"
                 )
-            elif gone.issuperset((entry.id, *entry.aliases)):
-                self.gone |= {entry.id, *entry.aliases}
             else:
                 self.cis[entry.id] = entry
                 self._paths[entry.id] = path
