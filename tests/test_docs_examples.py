@@ -103,6 +103,17 @@ def test_the_readmes_replay_prints_what_is_shown(tmp_path: Path) -> None:
     assert f"`opsbridge explain {json.loads(shown)['id']} events.jsonl" in page("README.md")
 
 
+def test_the_readmes_export_and_web_hook_become_the_incident_that_is_told(tmp_path: Path) -> None:
+    text = section("README.md", "Plug in what you have")
+    (script,) = blocks(text, "sh")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    done = run(["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert done.returncode == 0, done.stderr
+    (incident,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"id":"INC-')]
+    assert (incident["root"]["silent"], len(incident["events"])) == (True, 6)
+    assert f"silent hypervisor {incident['root']['ci']} as its root" in text
+
+
 def test_the_example_of_root_choice_is_what_the_core_computes() -> None:
     text = page("docs/architecture.md")
     assert text[text.index(GENERATED) + len(GENERATED) : text.index("<!-- end -->")] == worked_example()

@@ -1,6 +1,7 @@
 """Slow and half-open connections end in time and starve nobody; what is no proper HTTP is refused."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -125,7 +126,7 @@ async def test_the_wish_for_another_protocol_is_not_heard() -> None:
                 await asyncio.sleep(0.02)
             writer.write(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
             answer = await closed(reader)
-            assert [line[9:12] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1")] == [b"400", b"200"]
+            assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"400", b"200"]
             assert b'"accepted":0' in answer
             writer.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)

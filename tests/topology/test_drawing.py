@@ -80,8 +80,9 @@ def test_every_dependency_is_told_with_kinds_groups_and_who_says_so(load: Load) 
         "\n- {from: c, on: b, undirected: true}",
     )
     ids = [ci.id for ci in topology.graph.cis]
-    told = {(ids[each.dependent], ids[each.provider]): each for each in dependencies(topology).values()}
+    told = {(ids[each.dependent], ids[each.provider]): each for each in dependencies(topology, {0, 1, 2}).values()}
     assert set(told) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert set(dependencies(topology, {2})) == {(0, 2), (1, 2)}
     ab = told["a", "b"]
     assert (sorted(ab.kinds), ab.groups, ab.undirected, ab.needed) == (
         ["calls", "peers", "runs_on"],

@@ -3,7 +3,8 @@
 Worked out from what the documents state, when somebody asks: drawings, paths and impact do. The event path does not.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import exp
 
@@ -37,7 +38,7 @@ class Dependency:
         return ", ".join(self.kinds)
 
 
-def dependencies(topology: Topology, touching: Set[int]) -> dict[tuple[int, int], Dependency]:
+def dependencies(topology: Topology, touching: AbstractSet[int]) -> dict[tuple[int, int], Dependency]:
     """(dependent, provider) to what is stated of it, of all that have an end in `touching`, in order of the numbers.
 
     Peers are in it once, the smaller number first.

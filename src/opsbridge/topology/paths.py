@@ -71,11 +71,11 @@ class Answer:
 def between(topology: Topology, a: int, b: int) -> Answer:
     """The paths between two different CIs, or what is nearest to one."""
     graph = topology.graph
-    told = dependencies(topology)
     names = graph.cis[a].id, graph.cis[b].id
-    paths = tuple(_path(graph, told, way) for ends in ((a, b), (b, a)) if (way := cheapest(graph, *ends)) is not None)
-    if paths:
-        return Answer(*names, paths)
+    ways = [way for ends in ((a, b), (b, a)) if (way := cheapest(graph, *ends)) is not None]
+    if ways:
+        told = dependencies(topology, {number for way in ways for number in way})
+        return Answer(*names, tuple(_path(graph, told, way) for way in ways))
     return Answer(
         *names,
         (),
