@@ -1,8 +1,9 @@
 """Requests and events per second of the gateway, beside Alertmanager's own `POST /api/v2/alerts`, in the same run.
 
 `python -m benchmarks.gateway`. Both get the same alerts from the same load generator, a process of its own that speaks
-HTTP/1.1 over raw sockets, with the same number of connections. The gateway answers when Kafka has acknowledged (Apache
-Kafka, or the embedded broker where there is none); Alertmanager answers when the alerts are in its memory.
+HTTP/1.1 over raw sockets, with the same number of connections, in turns, after a warm-up of both. The gateway answers
+when Kafka has acknowledged (Apache Kafka, or the embedded broker where there is none); Alertmanager answers when the
+alerts are in its memory: it writes them nowhere.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import orjson
@@ -32,6 +34,9 @@ PEER: Final = "prometheus-alertmanager"
 TOKEN: Final = "a-token-of-the-benchmark"  # noqa: S105
 BODIES: Final = 400
 """Different requests; they are sent again and again."""
+
+ROUNDS: Final = 3
+"""In turns; the rates are of all rounds together, and the latencies the medians of theirs."""
 
 Alert = dict[str, object]
 """As JSON."""
@@ -110,20 +115,42 @@ class Figure:
     p99_ms: float
 
 
-def measure(port: int, path: str, bodies: list[str], asked: argparse.Namespace, alerts: int, folder: Path) -> Figure:
-    """What the load generator saw; raises `NotMeasuredError` if a request was refused."""
-    load = {"port": port, "path": path, "bodies": bodies, "connections": asked.gateway_connections}
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, and what is sent to it."""
+
+    name: str
+    port: int
+    path: str
+    bodies: list[str]
+
+
+def measure(targets: Sequence[Target], asked: argparse.Namespace, alerts: int, folder: Path) -> list[Figure]:
+    """What the load generator saw of each; raises `NotMeasuredError` if a request was refused."""
+    requests = asked.gateway_requests // ROUNDS
+    for target in targets:
+        _said(target, asked.gateway_connections, requests, folder)  # to warm up
+    rounds = [[_said(target, asked.gateway_connections, requests, folder) for target in targets] for _ in range(ROUNDS)]
+    figures = []
+    for said in zip(*rounds, strict=True):
+        rate = ROUNDS * requests / sum(each["seconds"] for each in said)
+        p50, p99 = (median(each[name] for each in said) * 1000 for name in ("p50", "p99"))
+        figures.append(Figure(rate, rate * alerts, p50, p99))
+    return figures
+
+
+def _said(target: Target, connections: int, requests: int, folder: Path) -> dict[str, float]:
+    load = Load(target.port, target.path, target.bodies, connections, requests)
     file = folder / "load.json"
-    file.write_bytes(orjson.dumps(load | {"requests": asked.gateway_requests}))
+    file.write_bytes(orjson.dumps(load))
     call = [sys.executable, "-m", "benchmarks.gateway", "--generate", str(file)]
     done = subprocess.run(call, capture_output=True, text=True, timeout=300, check=False, cwd=REPOSITORY)
     if done.returncode != 0:
         raise NotMeasuredError(f"the load generator failed:\n{done.stderr[-2000:]}")
-    said = orjson.loads(done.stdout)
+    said: dict[str, float] = orjson.loads(done.stdout)
     if said["refused"]:
-        raise NotMeasuredError(f"{said['refused']} requests were refused: {said['first']}")
-    rate = asked.gateway_requests / said["seconds"]
-    return Figure(rate, rate * alerts, said["p50"] * 1000, said["p99"] * 1000)
+        raise NotMeasuredError(f"{said['refused']} requests to {target.name} were refused: {said['first']}")
+    return said
 
 
 def alerts(count: int, seed: int) -> list[Alert]:
@@ -243,9 +270,11 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
     try:
         with _broker(folder) as (servers, broker):
             over = f"{asked.gateway_requests} requests over {asked.gateway_connections} connections"
-            yield f"- {over}; {broker} acknowledges"
+            yield f"- {over}, in {ROUNDS} rounds in turns; the gateway answers when {broker} has acknowledged"
             if missing := shutil.which(PEER) is None:
                 yield f"- Not compared: there is no `{PEER}` on the PATH (Debian: apt install {PEER})"
+            else:
+                yield "- Alertmanager answers when the alerts are in its memory: it writes them nowhere"
             yield ""
             yield "| alerts in a request | | requests/s | events/s | p50 ms | p99 ms |"
             yield "| ---: | --- | ---: | ---: | ---: | ---: |"
@@ -260,19 +289,22 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
 
 def _compared(count: int, servers: str, folder: Path, asked: argparse.Namespace, *, alone: bool) -> Iterator[str]:
     listed = [alerts(count, seed) for seed in range(BODIES)]
-    with gateway(servers, folder) as port:
+    with ExitStack() as stack:
         bodies = [json.dumps(webhook(each, seed)) for seed, each in enumerate(listed)]
-        ours = measure(port, "/api/v1/events/alertmanager", bodies, asked, count, folder)
-    yield _row(count, "gateway", ours)
-    if alone:
-        return
-    with alertmanager(folder) as port:
-        theirs = measure(port, "/api/v2/alerts", [json.dumps(each) for each in listed], asked, count, folder)
-    yield _row(count, "Alertmanager", theirs)
-    yield (
-        f"| {count} | ratio | {ours.requests / theirs.requests:.2f} | {ours.events / theirs.events:.2f} "
-        f"| {ours.p50_ms / theirs.p50_ms:.2f} | {ours.p99_ms / theirs.p99_ms:.2f} |"
-    )
+        port = stack.enter_context(gateway(servers, folder))
+        targets = [Target("gateway", port, "/api/v1/events/alertmanager", bodies)]
+        if not alone:
+            port = stack.enter_context(alertmanager(folder))
+            targets.append(Target("Alertmanager", port, "/api/v2/alerts", [json.dumps(each) for each in listed]))
+        figures = measure(targets, asked, count, folder)
+    for target, figure in zip(targets, figures, strict=True):
+        yield _row(count, target.name, figure)
+    if not alone:
+        ours, theirs = figures
+        yield (
+            f"| {count} | ratio | {ours.requests / theirs.requests:.2f} | {ours.events / theirs.events:.2f} "
+            f"| {ours.p50_ms / theirs.p50_ms:.2f} | {ours.p99_ms / theirs.p99_ms:.2f} |"
+        )
 
 
 def _row(count: int, name: str, figure: Figure) -> str:

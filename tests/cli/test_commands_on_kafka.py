@@ -110,6 +110,27 @@ async def test_send_gives_feedback_and_context_the_key_that_belongs_to_them(
     assert (record.key, record.value) == (key, line)
 
 
+async def test_send_keeps_lines_without_a_key_from_the_context(
+    kafka: Kafka, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    prefix = unique("s") + "."
+    await create_topic(kafka.bootstrap_servers, f"{prefix}context.v1", 1)
+    good = b'{"kind":"edge","from":"a","on":"b"}'
+    (tmp_path / "said.jsonl").write_bytes(b'no json\n{"kind":"edge","from":"a"}\n' + good)
+    flags = ["--to", "context", "-b", kafka.bootstrap_servers, "--set", f"topics.prefix={prefix}"]
+    sent = await _invoke("send", str(tmp_path / "said.jsonl"), *flags)
+    assert sent.exit_code == 1
+    assert "said.jsonl:1: invalid_json: " in sent.stderr
+    assert "said.jsonl:2: invalid_field: " in sent.stderr
+    told = f"1 lines sent to {prefix}context.v1; 2 not sent: the topic takes no record without a key"
+    assert sent.stderr.splitlines()[-1] == told
+    async with AIOKafkaConsumer(
+        f"{prefix}context.v1", bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        record = await consumer.getone()
+    assert (record.key, record.value) == (b"edge:a>b", good)
+
+
 async def test_send_refuses_a_line_that_no_broker_takes(kafka: Kafka, make_topic: MakeTopic, tmp_path: Path) -> None:
     topic = await make_topic()
     (tmp_path / "events.jsonl").write_bytes(b"x" * 2_000_000)

@@ -29,7 +29,7 @@ async def ids(site: Site) -> list[str]:
 
 
 async def test_while_the_broker_is_away_senders_are_told_to_come_again(own_kafka: Kafka) -> None:
-    limits = {"credentials": CREDENTIALS, "patience": 0.5}
+    limits = {"credentials": CREDENTIALS, "patience": 2}
     async with site(settings_for(own_kafka.bootstrap_servers, "gw.", limits)) as here:
         assert (await here.post(event(0))).status_code == 202
         own_kafka.kill()

@@ -5,6 +5,7 @@ import gzip
 import json
 import resource
 import zlib
+from contextlib import AsyncExitStack
 
 import pytest
 from gateways import CREDENTIALS, EVENT, TOKEN, event, gateway
@@ -143,6 +144,22 @@ async def test_memory_is_shared_and_given_back() -> None:
             while await site.metric("opsbridge_gateway_receiving_bytes"):
                 pass
         assert (await site.post([event(number, summary="x" * 1_000) for number in range(150)])).status_code == 202
+
+
+async def test_whoever_only_pretends_to_sign_leaves_room_for_others() -> None:
+    limits = {"memory": 2_000_000, "credentials": f"{CREDENTIALS};* hmac {TOKEN}"}
+    async with gateway(limits=limits) as site, AsyncExitStack() as stack:
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            stack.callback(writer.close)
+            head = b"POST /api/v1/events/canonical HTTP/1.1\r\nX-Hub-Signature-256: sha256=00\r\n"
+            writer.write(head + b"Content-Length: 900000\r\n\r\n" + b" " * 450_000)
+        async with asyncio.timeout(10):
+            while await site.metric("opsbridge_gateway_receiving_bytes") < 450_000:
+                pass
+        assert await site.metric("opsbridge_gateway_receiving_bytes") <= 500_000
+        answer = await site.post([event(number, summary="x" * 1_000) for number in range(500)])
+        assert answer.status_code == 202
 
 
 Json = st.recursive(

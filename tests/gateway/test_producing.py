@@ -1,6 +1,7 @@
 """Nothing is said to be written that is not; what is under way is bounded; a broker that comes back is used again."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -79,10 +80,10 @@ async def test_a_record_that_does_not_fit_is_nobodys_loss_but_its_own(own_kafka:
 
 
 async def test_a_broker_that_is_away_is_waited_for_and_what_was_begun_arrives_once(own_kafka: Kafka) -> None:
-    async with producing(own_kafka, patience=0.3, room=2_000) as out:
+    async with producing(own_kafka, patience=2, room=2_000) as out:
         await out.send([record(0)])
         own_kafka.kill()
-        with pytest.raises(Busy, match=r"did not acknowledge within 0.3 s") as busy:
+        with pytest.raises(Busy, match="did not acknowledge within 2 s") as busy:
             await asyncio.gather(out.send([record(7)]), out.send([record(14)]))
         assert busy.value.retry_after > 0
         with pytest.raises(
@@ -90,7 +91,7 @@ async def test_a_broker_that_is_away_is_waited_for_and_what_was_begun_arrives_on
         ):  # at once: nobody waits for a broker that is known to be away
             async with asyncio.timeout(0.1):
                 await out.send([record(21)])
-        assert out.silent() > 0.3
+        assert out.silent() > 2
         own_kafka.start()
         async with asyncio.timeout(20):
             while out.silent():  # noqa: ASYNC110 # the broker is another process
@@ -113,6 +114,20 @@ async def test_what_is_under_way_is_bounded(own_kafka: Kafka) -> None:
         assert out.in_flight == 0
         await out.send([record(99, size=200_000)])  # larger than the room: alone it may go
     assert len(await written(own_kafka, "in.events.v1")) == 21 - len(refused)
+
+
+async def test_whoever_asks_for_a_broker_is_told_in_time(own_kafka: Kafka) -> None:
+    """aiokafka leaves the question open when the connection is closed: the gateway would never be ready again."""
+    async with producing(own_kafka) as out:
+        assert await out.answers()
+        own_kafka.kill()
+        port = int(own_kafka.bootstrap_servers.rpartition(":")[2])
+        with socket.create_server(("127.0.0.1", port)):  # lets in, and says nothing
+            asking = asyncio.create_task(out.answers())
+            await asyncio.sleep(0.1)
+            await out.stop()
+            async with asyncio.timeout(20):
+                assert not await asking
 
 
 async def test_the_end_waits_for_what_is_under_way(own_kafka: Kafka) -> None:

@@ -10,7 +10,7 @@ from opsbridge.core.decisions import Reject, Rejected
 from opsbridge.core.intake import Report
 from opsbridge.sources import canonical
 from opsbridge.sources.language.support import MOST_ITEMS
-from opsbridge.sources.mapped import MAX_BYTES
+from opsbridge.sources.source import MAX_BYTES
 
 EACH = {"item": "items"}
 FIELDS: dict[str, object] = {"id": "item.id", "ci": "item.ci"}

@@ -105,6 +105,19 @@ def test_a_list_is_several_payloads_and_texts_are_lines(tmp_path: Path) -> None:
     assert (told["events"][0]["ci"], told["unused"]) == ("db-1", ["rest"])
 
 
+def test_a_directory_without_mappings_is_a_finding(tmp_path: Path) -> None:
+    found = asked("check", tmp_path)
+    assert (found.exit_code, f"there are no mapping files in {tmp_path}" in found.stderr) == (1, True)
+    (tmp_path / "acme.yaml").write_text("")
+    found = asked("check", tmp_path)
+    assert (found.exit_code, f"warning: {tmp_path}/acme.yaml:1:1: the file is empty" in found.stderr) == (1, True)
+
+
+def test_what_is_no_object_is_not_used_as_a_whole(tmp_path: Path) -> None:
+    found = asked("try", "-", "--source", written(tmp_path), text="5")
+    assert "not used by the mapping: $" in found.stderr.splitlines()
+
+
 def test_headers_come_with_a_payload(tmp_path: Path) -> None:
     own = written(tmp_path, fields={"ci": "headers.host"})
     found = asked("try", "-", "--source", own, "--headers", "Host=db-1", "-o", "json", text='{"id": "1"}')

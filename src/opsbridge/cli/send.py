@@ -51,9 +51,10 @@ def send(
 ) -> None:
     """Publish events, feedback or context to Kafka: `opsbridge send events.jsonl -b localhost:9092`.
 
-    A line is sent as it is, valid or not: what cannot be used shows up in the dead letters; of feedback, context and
-    events with --source it is told here too. Records of one key keep their order; lines without it are spread over the
-    partitions. The key of feedback is its situation's id, that of events with --source the fingerprint of the first.
+    A line is sent as it is, valid or not, but of context only with a key: what cannot be used shows up in the dead
+    letters; of feedback, context and events with --source it is told here too. Records of one key keep their order;
+    lines without it are spread over the partitions. The key of feedback is its situation's id, that of events with
+    --source the fingerprint of the first.
     """
     from opsbridge.stream.topics import topic_name
 
@@ -70,20 +71,24 @@ def send(
     useless: list[str] = []
     key = _reader(to, key_of[to], useless) if source is None else _events_reader(settings, source, useless)
     headers = [] if source is None else [("opsbridge-source", source.encode())]
-    sent, unkeyed = asyncio.run(_send(settings, name, events, key, headers))
+    sent, unkeyed = asyncio.run(_send(settings, name, events, key, headers, keyless=to is not To.CONTEXT))
     for told in useless[:TOLD]:
         say(told)
-    without = f", {unkeyed} of them without key" if unkeyed else ""
-    dead = f", {len(useless)} of them for the dead letters" if useless else ""
-    say(f"{sent} lines sent to {name}{without}{dead}")
+    unsent = unkeyed if to is To.CONTEXT else 0
+    without = f", {unkeyed} of them without key" if unkeyed > unsent else ""
+    dead = f", {len(useless) - unsent} of them for the dead letters" if len(useless) > unsent else ""
+    left = f"; {unsent} not sent: the topic takes no record without a key" if unsent else ""
+    say(f"{sent} lines sent to {name}{without}{dead}{left}")
+    if unsent:
+        raise typer.Exit(1)
 
 
-def _context_key(line: "Mapping[str, object]") -> str:
-    """The key without which a record of the context cannot be withdrawn (docs/topics.md)."""
+def _context_key(line: "Mapping[str, object]") -> str | None:
+    """The key without which a record of the context cannot be withdrawn (docs/topics.md); None if a part is missing."""
     origin = line.get("origin")
     whose = f"{origin}:" if origin else ""
-    names = f"{line.get('from')}>{line.get('on')}" if line.get("kind") == "edge" else line.get("id")
-    return f"{line.get('kind')}:{whose}{names}"
+    names = [line.get(field) for field in (("from", "on") if line.get("kind") == "edge" else ("id",))]
+    return f"{line.get('kind')}:{whose}{'>'.join(map(str, names))}" if all(names) else None
 
 
 def _reader(to: To, key_of: KeyOf, useless: list[str]) -> Look:
@@ -125,7 +130,7 @@ def _events_reader(settings: "Settings", source: str, useless: list[str]) -> Loo
 
 
 async def _send(
-    settings: "Settings", topic: str, path: str, key_of: Look, headers: list[tuple[str, bytes]]
+    settings: "Settings", topic: str, path: str, key_of: Look, headers: list[tuple[str, bytes]], *, keyless: bool
 ) -> tuple[int, int]:
     from opsbridge.stream.outbox import BatchWriter, Outbox
 
@@ -136,9 +141,11 @@ async def _send(
         sent = unkeyed = 0
         for place, value in _records(path, settings.kafka.max_message_bytes):
             key = key_of(place, value)
+            unkeyed += key is None
+            if key is None and not keyless:
+                continue  # a compacted topic refuses it, and what is sent together with it
             outbox.add(topic, key, value, headers=headers)
             sent += 1
-            unkeyed += key is None
             if len(outbox) >= BATCH:
                 await outbox.flush()
         await outbox.flush()

@@ -11,7 +11,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from opsbridge.core.decisions import Reject, Rejected, Shadowed, Withheld
-from opsbridge.core.event import DEFAULT_SIGNIFICANCE, INFORMATIONAL, SEVERITY_NUMBER, Event, Verdict
+from opsbridge.core.event import (
+    DEFAULT_SIGNIFICANCE,
+    INFORMATIONAL,
+    SEVERITY_NUMBER,
+    Event,
+    Verdict,
+    default_fingerprint,
+)
 from opsbridge.core.graph import CI, CIGraph, unknown_ci
 from opsbridge.core.rulebook import EMPTY, Rulebook
 
@@ -81,7 +88,7 @@ def _stand_in(report: Report) -> str:
 class Intake:
     """The graph and rules that every report is held against."""
 
-    __slots__ = ("_cis", "_graph", "_joins", "_judge", "_listen", "_numbers", "_prepare", "_trials", "book")
+    __slots__ = ("_cis", "_echoes", "_graph", "_joins", "_judge", "_listen", "_numbers", "_prepare", "_trials", "book")
 
     def __init__(self, graph: CIGraph, book: Rulebook = EMPTY) -> None:
         self._graph = graph
@@ -91,6 +98,7 @@ class Intake:
         self._joins = book.joins
         self._judge, self._prepare, self._listen = book.judge, book.prepare, book.listen
         self._trials: list[Shadowed] = []
+        self._echoes: list[Event] = []
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
@@ -128,6 +136,8 @@ class Intake:
         )
         if report.by_key:
             return self._decided(self._kept_by_key(event, item), item, number)
+        if not firing and reference != ci:
+            self._echo(event, reference, report.fingerprint)
         if self._prepare is not None:
             event = self._prepare(event, item)
         return self._decided(event, item, number)
@@ -145,6 +155,26 @@ class Intake:
         if self._prepare is not None:
             event = msgspec.structs.replace(self._prepare(event, item), fingerprint=event.fingerprint)
         return self._decided(event, item, number)
+
+    def _echo(self, event: Event, reference: str, fingerprint: str | None) -> None:
+        """A resolution under an alias may be of an alert that opened before anybody knew whose alias that is."""
+        echo = msgspec.structs.replace(
+            event,
+            ci=reference,
+            fingerprint=fingerprint or default_fingerprint(reference, event.class_),
+            known_ci=False,
+            observed=True,
+        )
+        self._echoes.append(echo if self._prepare is None else self._prepare(echo, unknown_ci(reference)))
+
+    def echoes(self) -> list[Event]:
+        """Of the resolutions since the last call those under aliases, as they were before these were known.
+
+        Heard right behind them, so that it does not matter how the input is cut. They are no reports of their own: they
+        end an alert that is still open under that name, and nothing else.
+        """
+        echoes, self._echoes = self._echoes, []
+        return echoes
 
     def trials(self) -> list[Shadowed]:
         """What rules in trial would have done with the events since the last call."""

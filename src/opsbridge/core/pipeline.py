@@ -186,6 +186,8 @@ class Pipeline:
             answer = accept(item, now) if isinstance(item, Report) else item
             if isinstance(answer, Event):
                 events.append(answer)
+                if not answer.firing:
+                    events += self.intake.echoes()
             else:
                 self.accounts.refused(answer)
                 decisions.append(answer)

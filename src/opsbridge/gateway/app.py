@@ -71,9 +71,10 @@ class Gateway:
         self._metrics = metrics
         self._confirm = confirm
         self._memory = Memory(settings.gateway.memory)
+        self._unproven = Memory(settings.gateway.memory // 4)  # whoever only pretends to sign does not take it all
         self._rates = Rates(settings.gateway.rate, settings.gateway.burst)
         self._seen = time.monotonic()
-        metrics.receiving.set_function(lambda: self._memory.taken)
+        metrics.receiving.set_function(lambda: self._memory.taken + self._unproven.taken)
         metrics.in_flight.set_function(lambda: producing.in_flight)
 
         self._others = Starlette(
@@ -135,7 +136,7 @@ class Gateway:
             headers.get("content-encoding", ""),
             sent=self._settings.max_body_bytes,
             unpacked=self._settings.max_unpacked_bytes,
-            memory=self._memory,
+            memory=self._unproven if isinstance(who, ToSign) else self._memory,
         )
         try:
             content = await self._read(receive, headers, body, signed=isinstance(who, ToSign))

@@ -40,6 +40,9 @@ LATER: Final = 5
 STOP_SECONDS: Final = 5.0
 """How long a broker that is silent may hold up the end."""
 
+ANSWER_SECONDS: Final = 5.0
+"""How long a broker that is asked whether it is there may take."""
+
 BETWEEN_ATTEMPTS: Final = 1.0
 
 
@@ -62,12 +65,14 @@ class Outgoing:
     headers: Headers
     timestamp_ms: int | None = None
     """Milliseconds since 1970; none: when it is written."""
+    size: int = field(init=False)
+    """The bytes that Kafka's limit for a record holds for, as `BatchWriter` counts them."""
 
-    @property
-    def size(self) -> int:
-        """The bytes that Kafka's limit for a record holds for, as `BatchWriter` counts them."""
+    def __post_init__(self) -> None:
         size = len(self.key or b"") + len(self.value) + RECORD_OVERHEAD
-        return size + sum(len(name) + len(content) + 10 for name, content in self.headers)
+        for name, content in self.headers:
+            size += len(name) + len(content) + 10
+        object.__setattr__(self, "size", size)
 
 
 def topic_of(settings: Settings, entity: str) -> str:
@@ -161,8 +166,12 @@ class Producing:
         return record.size <= self._kafka.max_message_bytes
 
     async def answers(self) -> bool:
-        """Whether a broker answers now."""
-        return self._renewal is None and await self._writer.broker_answers()
+        """Whether a broker answers now; within some seconds, also if the connection is closed meanwhile."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return self._renewal is None and await self._writer.broker_answers()
+        except (TimeoutError, DeliveryError):
+            return False
 
     def silent(self) -> float:
         """For how many seconds the oldest write has been waiting for its acknowledgement; 0 if none is under way."""

@@ -34,7 +34,7 @@ _Aside = tuple[Item, Withheld | Rejected]
 def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Metrics) -> list[Event]:
     """The events that go on."""
     read = estate.inputs.reader(batch.topic)
-    accept = estate.intake.accept
+    accept, echoes = estate.intake.accept, estate.intake.echoes
     now = time.time_ns() // 1_000_000
     events: list[Event] = []
     besides = _Besides(dispatch)
@@ -50,6 +50,8 @@ def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Met
                 answer = Rejected(Reject.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             if type(answer) is Event:
                 events.append(answer)
+                if not answer.firing:
+                    events += echoes()
                 continue
             assert isinstance(answer, Withheld | Rejected)  # noqa: S101 # a report was asked about
             aside.append((item, answer))

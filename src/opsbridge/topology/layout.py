@@ -244,7 +244,7 @@ def _apart(wish: Sequence[float], wide: Sequence[float]) -> list[float]:
     blocks: list[tuple[float, int]] = []  # (mean of the wishes less their offsets, how many)
     for wanted, shift in zip(wish, offsets, strict=True):
         mean, count = wanted - shift, 1
-        while False:
+        while blocks and blocks[-1][0] >= mean:
             before, many = blocks.pop()
             mean, count = (before * many + mean * count) / (many + count), many + count
         blocks.append((mean, count))

@@ -135,6 +135,9 @@ class FirstLevel:
                 if event.observed:
                     continue
             alert = find(fingerprint)
+            if event.observed:
+                self._echoed(alert, event, place, heard)
+                continue
             if alert is None:
                 alert = alerts[fingerprint] = Alert(
                     event.ci, event.class_, event.known_ci, event.severity, NEVER, NEVER, NEVER, 0, 0, event.id, place
@@ -229,6 +232,18 @@ class FirstLevel:
             return Outcome.LATE
         transitions.append(transition("resolved", fingerprint, alert, event, alert.cleared, self.now, self._telling))
         return Outcome.RESOLVED
+
+    def _echoed(self, alert: Alert | None, event: Event, place: int, heard: Heard) -> None:
+        """The alert of this name is over, if it is open: the resolution itself is told elsewhere (Intake.echoes)."""
+        if alert is None or place <= alert.applied or not alert.cleared < alert.fired <= event.time:
+            return
+        alert.applied = place
+        self._dirty[event.fingerprint] = None
+        alert.count -= 1
+        if alert.gated is not None:
+            self._marked(alert, event, heard)
+        else:
+            self._resolved(alert, event, heard.transitions)
 
     def _marked(self, alert: Alert, event: Event, heard: Heard) -> Outcome:
         """A report of an alert that may have gates."""
