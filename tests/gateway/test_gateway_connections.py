@@ -88,6 +88,14 @@ async def test_blank_lines_between_requests_keep_no_connection() -> None:
         writer.close()
 
 
+async def test_a_header_that_begins_with_the_end_of_another_request_has_its_clock() -> None:
+    async with gateway(limits={"keep_alive": 600, "header_timeout": 0.2}) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /api")
+        assert re.findall(rb"HTTP/1.1 (\d+)", await closed(reader)) == [b"200", b"408"]
+        writer.close()
+
+
 async def test_a_header_without_end_is_not_kept() -> None:
     async with gateway() as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)

@@ -133,7 +133,7 @@ def test_a_start_says_what_0s_means(tmp_path: Path) -> None:
         ),
         (
             "{name: a, topology: {nodes: []}, expect: [{at: 0s, alerts: []}]}",
-            "8:30 .topology.nodes: unknown field; known are cis, depends_on",
+            "8:30 .topology.nodes: unknown field; known are cis, depends_on, origin, precedence",
         ),
         (
             "{name: a, start: 1999-12-31T00:00:00Z, expect: [{at: 0s, alerts: []}]}",

@@ -176,3 +176,18 @@ def test_of_a_claimed_alias_the_origin_that_counts_more_keeps_it() -> None:
     ]
     for order in (texts, texts[::-1]):
         assert merged(*order).aliases == {"x": "b"}
+
+
+def test_tools_that_contradict_each_other_about_a_name_stop_nobody(tmp_path: Path) -> None:
+    shop = "origin: cluster\ncis: [{id: shop/ingress/shop, aliases: [shop]}]\n"
+    cmdb = "origin: cmdb\nprecedence: 5\ncis: [{id: CI1, aliases: [shop]}, {id: CI2, aliases: [two]}]\n"
+    scan = "origin: scan\ncis: [{id: one, aliases: [CI1, two]}]\n"
+    topology = load(tmp_path, a=shop, b=cmdb, c=scan)
+    assert topology.aliases["shop"] == "CI1"
+    assert [(finding.level, finding.message.split(", defined at")[0]) for finding in topology.findings] == [
+        ("warning", "'shop' is already an alias of 'CI1'"),
+        ("warning", "'two' is already an alias of 'CI2'"),
+    ]
+    (tmp_path / "alone").mkdir()
+    with pytest.raises(TopologyError, match="already an alias"):
+        load(tmp_path / "alone", a=shop, b="origin: cluster\ncis: [{id: other, aliases: [shop]}]\n")

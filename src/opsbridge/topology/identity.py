@@ -8,7 +8,7 @@ one uses as id. Only `merge` calls this.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from opsbridge.documents import Document, Spot
+from opsbridge.documents import Document, Level, Spot
 from opsbridge.topology.conflicts import ConflictKind, Conflicts
 from opsbridge.topology.links import Stated
 from opsbridge.topology.model import CIEntry
@@ -134,7 +134,8 @@ def _one_ci(by_id: dict[str, list[Definition]], conflicts: Conflicts) -> dict[st
                     kept_by = f"the origin {apart[0]!r}" if apart[0] else "what is written by hand"
                     message = f"{alias!r} would make one CI of {ids[0]!r} and {ids[1]!r}, which {kept_by} keeps apart"
                     spot = Spot(said.document, ("cis", said.index, "aliases", position))
-                    conflicts.add(ConflictKind.SAME_AS_TWO, [alias, *ids], spot, message)
+                    level: Level = "warning" if said.origin else "error"
+                    conflicts.add(ConflictKind.SAME_AS_TWO, [alias, *ids], spot, message, level=level)
                     continue
                 kept, gone = sorted((one, other), key=lambda ci: by_id[ci][0].rank)
                 ids_in[kept] = ours | theirs
@@ -144,43 +145,33 @@ def _one_ci(by_id: dict[str, list[Definition]], conflicts: Conflicts) -> dict[st
 
 
 def _aliases(known: Known, by_id: dict[str, list[Definition]], name_of: dict[str, str], conflicts: Conflicts) -> None:
+    """Every further name with its CI: of the statements about a name, the one that counts most."""
     aliases = known.aliases
     aliases.update(name_of)
-    for ci, definitions in known.definitions.items():
-        for said in definitions:
-            mine: set[str] = set()
-            for position, alias in enumerate(said.entry.aliases):
-                if alias == said.entry.id or alias in mine:
-                    spot = Spot(said.document, ("cis", said.index, "aliases", position))
-                    message = f"{alias!r} already is a name of this CI"
-                    conflicts.add(ConflictKind.EMPTY, [said.entry.id], spot, message, level="warning")
-                    continue
-                mine.add(alias)
-                if alias not in by_id and aliases.setdefault(alias, ci) == ci:
-                    continue
-                if alias == ci or aliases.get(alias) == ci:
-                    continue
-                _claimed(known, by_id, said, ci, position, conflicts)
-
-
-def _claimed(
-    known: Known,
-    by_id: dict[str, list[Definition]],
-    said: Definition,
-    ci: str,
-    position: int,
-    conflicts: Conflicts,
-) -> None:
-    """Tell of an alias that somebody else has already."""
-    alias = said.entry.aliases[position]
-    spot = Spot(said.document, ("cis", said.index, "aliases", position))
-    if alias in by_id:
-        if any(each.origin == said.origin for each in by_id[alias]):
-            message = f"{alias!r} is the id of another CI, defined at"
-            related = by_id[alias][0].spot()
-            conflicts.add(ConflictKind.ALIAS_OF_TWO, [alias, alias, ci], spot, message, related=related)
-        return  # else it has been told why they are not one
-    owner = known.aliases[alias]
-    message = f"{alias!r} is already an alias of {owner!r}, defined at"
-    related = known.definitions[owner][0].spot()
-    conflicts.add(ConflictKind.ALIAS_OF_TWO, [alias, owner, ci], spot, message, related=related)
+    said_by: dict[str, Definition] = {}
+    everything = [(said, ci) for ci, definitions in known.definitions.items() for said in definitions]
+    if name_of:
+        everything.sort(key=lambda each: each[0].rank)
+    for said, ci in everything:
+        mine: set[str] = set()
+        for position, alias in enumerate(said.entry.aliases):
+            spot = Spot(said.document, ("cis", said.index, "aliases", position))
+            if alias == said.entry.id or alias in mine:
+                message = f"{alias!r} already is a name of this CI"
+                conflicts.add(ConflictKind.EMPTY, [said.entry.id], spot, message, level="warning")
+                continue
+            mine.add(alias)
+            first = said_by.get(alias)
+            if alias not in by_id and alias not in aliases:
+                aliases[alias], said_by[alias] = ci, said
+            elif alias == ci or aliases.get(alias) == ci:
+                continue
+            elif first is not None:
+                names = alias, aliases[alias], ci
+                message = f"{alias!r} is already an alias of {names[1]!r}, defined at"
+                level: Level = "error" if first.origin == said.origin else "warning"
+                conflicts.add(ConflictKind.ALIAS_OF_TWO, names, spot, message, level=level, related=first.spot())
+            elif any(each.origin == said.origin for each in by_id[alias]):
+                message = f"{alias!r} is the id of another CI, defined at"
+                related = by_id[alias][0].spot()
+                conflicts.add(ConflictKind.ALIAS_OF_TWO, [alias, alias, ci], spot, message, related=related)
