@@ -229,3 +229,21 @@ def test_a_name_of_two_cis_is_nobodys() -> None:
         "edges.csv: x: is a name of several CIs; what is said of it is left out",
         "edges.csv:2:1: x: is a name of several CIs; its dependency is left out",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "host"),
+    [
+        ("a.cfg", "define host {{\n use {0}\n name {1}\n}}\n", "define host {\n use t0\n host_name a\n}\n"),
+        ("a.conf", 'template Host "{1}" {{\n{0}}}\n', 'object Host "a" {\n import "t0"\n}\n'),
+    ],
+)
+def test_templates_of_templates_are_worked_out_once(name: str, template: str, host: str) -> None:
+    """Each level is used twice by each of the level above: 2 to the power of 40 ways up."""
+    levels = [(f"{kind}{level}", f"t{level + 1}", f"u{level + 1}") for level in range(40) for kind in "tu"]
+    said = "".join(
+        template.format(f"{one},{other}" if name == "a.cfg" else f'  import "{one}"\n  import "{other}"\n', own)
+        for own, one, other in levels
+    )
+    read_of = read(name, (said + host).encode())
+    assert [entry.id for document in read_of.documents for entry in document.cis] == ["a"]

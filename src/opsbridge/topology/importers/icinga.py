@@ -27,6 +27,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _ESCAPED: Final = re.compile(r"\\(.)")
+_DEEPEST: Final = 50
 _PROGRAM: Final = frozenset({"if", "for", "while", "function"})
 
 
@@ -59,10 +60,11 @@ def fill(content: Content, into: Gathering) -> None:
     objects = list(_Reader(content.text, into).objects())
     templates = {(each.kind, each.name): each for each in objects if each.form == "template"}
     redundant: dict[tuple[str, str], tuple[int, list[str]]] = {}
+    known: _Templates = {}
     for each in objects:
         if each.form != "object" or each.kind not in ("Host", "Dependency"):
             continue
-        said = _inherited(each, templates, into, ())
+        said = _inherited(each, templates, known, 0)
         if each.kind == "Host":
             _host(into, each, said)
             continue
@@ -101,15 +103,21 @@ def _one(said: dict[str, str | list[str]], name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+_Templates = dict[tuple[str, str], dict[str, str | list[str]]]
+"""Kind and name of templates to what they say with all that they import: each is worked out once."""
+
+
 def _inherited(
-    each: _Object, templates: dict[tuple[str, str], _Object], into: Gathering, on_the_way: tuple[str, ...]
+    each: _Object, templates: dict[tuple[str, str], _Object], known: _Templates, depth: int
 ) -> dict[str, str | list[str]]:
     """What it says itself, over what the templates that it imports say, the last first."""
     said: dict[str, str | list[str]] = {}
     for name in each.imports:
-        template = templates.get((each.kind, name))
-        if template is not None and name not in on_the_way:
-            said |= _inherited(template, templates, into, (*on_the_way, name))
+        key = each.kind, name
+        if key not in known and key in templates and depth < _DEEPEST:
+            known[key] = {}  # one that imports itself gets nothing by that
+            known[key] = _inherited(templates[key], templates, known, depth + 1)
+        said |= known.get(key, {})
     return said | each.said
 
 

@@ -41,8 +41,9 @@ def fill(content: Content, into: Gathering) -> None:
     objects = list(_objects(content.text, into))
     templates = {(each.kind, each.said["name"]): each for each in objects if "name" in each.said}
     hosts: list[_Object] = []
+    known: _Templates = {}
     for each in objects:
-        each.said = _inherited(each, templates, into, 0)
+        each.said = _inherited(each, templates, into, 0, known)
         if each.kind == "host" and each.said.get("register") != "0" and each.said.get("host_name"):
             hosts.append(each)
     groups = _groups(objects, hosts)
@@ -83,15 +84,26 @@ def _objects(text: str, into: Gathering) -> Iterator[_Object]:
         yield there
 
 
-def _inherited(each: _Object, templates: dict[tuple[str, str], _Object], into: Gathering, depth: int) -> dict[str, str]:
+_Templates = dict[tuple[str, str], dict[str, str]]
+"""Kind and name of templates to what they say with all that they use: each is worked out once."""
+
+
+def _inherited(
+    each: _Object, templates: dict[tuple[str, str], _Object], into: Gathering, depth: int, known: _Templates
+) -> dict[str, str]:
     """What it says itself, then what the templates that it uses say, the first first; `+` adds to what they say."""
     said = dict(each.said)
     for name in _names(said.pop("use", "")):
-        template = templates.get((each.kind, name))
-        if template is None or depth > _DEEPEST:
-            into.warn(each.line, "use", f"there is no template {name!r} for a {each.kind} here", alike="no template")
-            continue
-        for field, value in _inherited(template, templates, into, depth + 1).items():
+        key = each.kind, name
+        if key not in known:
+            template = templates.get(key)
+            if template is None or depth > _DEEPEST:
+                message = f"there is no template {name!r} for a {each.kind} here"
+                into.warn(each.line, "use", message, alike="no template")
+                continue
+            known[key] = {}  # one that uses itself gets nothing by that
+            known[key] = _inherited(template, templates, into, depth + 1, known)
+        for field, value in known[key].items():
             if field in ("name", "register"):
                 continue
             if field not in said:
