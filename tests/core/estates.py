@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import groupby
+from itertools import cycle, groupby
 from typing import Final
 
 import msgspec
@@ -138,9 +138,9 @@ def lives(draw: st.DrawFn, gaps: Sequence[int] = LONG_GAPS) -> tuple[CIGraph, li
 
 
 def batches(steps: Iterable[Step], sizes: Iterable[int]) -> list[list[Item] | int]:
-    """The steps with neighbouring reports taken together, as many as the sizes say in turn."""
+    """The steps with neighbouring reports taken together, as many as the sizes say in turn, over and over."""
     cut: list[list[Item] | int] = []
-    room = iter(sizes)
+    room = cycle(sizes)
     left = 0
     for step in steps:
         if isinstance(step, int):
