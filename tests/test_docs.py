@@ -26,6 +26,7 @@ from opsbridge.core.event import SEVERITIES, SIGNIFICANCES
 from opsbridge.core.intake import Report
 from opsbridge.core.response.lifecycle import Refused
 from opsbridge.core.second_level.situations import TRANSITIONS
+from opsbridge.gateway.metrics import GatewayMetrics
 from opsbridge.rules.language.model import MODELS, RuleDocument
 from opsbridge.rules.matching.conditions import _OPERATORS, FIELDS, LABELS
 from opsbridge.settings import ENV_PREFIX, KafkaSettings, Settings
@@ -33,6 +34,7 @@ from opsbridge.settings.sections import Section
 from opsbridge.stream.dead_letters import KEPT_BYTES, bury
 from opsbridge.stream.outbox import BatchWriter, Outbox
 from opsbridge.stream.topics import CATALOGUE
+from opsbridge.syslog.metrics import SyslogMetrics
 from opsbridge.topology.health import FindingKind
 from opsbridge.topology.model import CIEntry, TopologyDocument
 from opsbridge.web.metrics import Metrics
@@ -263,9 +265,9 @@ def test_every_dependency_is_justified() -> None:
 
 
 def exposed() -> set[str]:
-    """The names under which a worker's metrics can be asked for."""
-    metrics = Metrics(CollectorRegistry())
-    text: str = generate_latest(metrics.registry).decode()  # type: ignore[no-untyped-call] # theirs has no types
+    """The names under which the metrics of a worker, a gateway and a syslog listener can be asked for."""
+    registries = Metrics(CollectorRegistry()).registry, GatewayMetrics().registry, SyslogMetrics().registry
+    text = "".join(generate_latest(each).decode() for each in registries)  # type: ignore[no-untyped-call] # no types
     families = re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE)
     endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
     return {name + ending for name, kind in families for ending in endings.get(kind, [""])}

@@ -4,8 +4,8 @@
 operator's words. What a file means is decided by the rooms that read it, not here.
 """
 
-from opsbridge.documents.findings import DocumentError, Fault, Finding, Level, Spot
-from opsbridge.documents.read import Document, place, read_documents
+from opsbridge.documents.findings import Document, DocumentError, Fault, Finding, Level, Spot
+from opsbridge.documents.read import place, read_documents
 from opsbridge.documents.wording import Nearest, dotted, from_validation, shown
 
 __all__ = [

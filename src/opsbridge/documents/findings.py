@@ -6,22 +6,28 @@ turns all of them into findings by scanning only the files concerned once more.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from opsbridge.documents.text import Loc
 from opsbridge.errors import OpsBridgeError
 
-if TYPE_CHECKING:
-    from opsbridge.documents.read import Document
-
 Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """One document of a file, parsed."""
+
+    path: str
+    number: int
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
     """A value in a document, or with `key` the key that names it; of a spot that does not exist, the nearest around."""
 
-    document: "Document"
+    document: Document
     loc: Loc
     key: bool = False
 

@@ -6,24 +6,14 @@ A directory stands for every *.yaml, *.yml and *.json below it, in the order of 
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from opsbridge.documents import json_text, yaml_text
-from opsbridge.documents.findings import Fault, Finding, Spot
+from opsbridge.documents.findings import Document, Fault, Finding, Spot
 from opsbridge.documents.text import Loc, ParseError, walk
 
 SUFFIXES: Final = (".json", ".yaml", ".yml")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Document:
-    """One document of a file, parsed."""
-
-    path: str
-    number: int
-    value: object
 
 
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Document], list[Finding]]:

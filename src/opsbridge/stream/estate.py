@@ -143,14 +143,31 @@ def difference(old: RuleSet, new: RuleSet) -> str:
 def topology_difference(old: Estate, new: Estate) -> str:
     """What another topology changed, in one line."""
     before, after = ({ci.id for ci in estate.graph.cis} for estate in (old, new))
+    renamed = _renamed(old.graph, new.graph)
     edges = new.graph.edges - old.graph.edges
     told = [
         f"{len(names)} {'CI' if len(names) == 1 else 'CIs'} {word} ({_listed(sorted(names))})"
-        for word, names in (("came", after - before), ("went", before - after))
+        for word, names in (
+            ("came", after - before - set(renamed.values())),
+            ("went", before - after - renamed.keys()),
+        )
         if names
     ]
+    if renamed:
+        told.append(_listed([f"{was} is now called {now}" for was, now in sorted(renamed.items())]))
     told.append(f"{new.graph.edges} dependencies, {abs(edges)} {'fewer' if edges < 0 else 'more'} than before")
     return "; ".join(told)
+
+
+def _renamed(old: CIGraph, new: CIGraph) -> dict[str, str]:
+    """Ids that are aliases now, and ids in whose place one of their aliases is the id now, to what is the id."""
+    gone = sorted({ci.id for ci in old.cis}.difference(ci.id for ci in new.cis))
+    found = {name: new.cis[new.numbers[name]].id for name in gone if name in new.numbers}
+    for now in sorted(ci.id for ci in new.cis):
+        was = old.cis[old.numbers[now]].id if now in old.numbers else now
+        if was not in new.numbers:
+            found.setdefault(was, now)
+    return found
 
 
 def _listed(names: list[str]) -> str:

@@ -152,7 +152,8 @@ class Reloading:
         self._metrics.live_topology(len(live), len(new.misfits))
         if new.topology != old.topology:
             what = topology_difference(old, new)
-            log.info("topology changed: %s; digest %s -> %s", what, old.topology, new.topology)
+            began = "topology changed" if len(old.live) else "live topology, against the files alone"
+            log.info("%s: %s; digest %s -> %s", began, what, old.topology, new.topology)
             self._metrics.topology_changed(time.time())
             announce(new, self._metrics)
         for misfit in set(new.misfits).difference(old.misfits):

@@ -111,7 +111,7 @@ class SecondLevel:
         self._compose = compose
         self._plain = graph
         compose(graph)
-        self._saved: dict[bytes, bytes | None] | None = None
+        self._saved: dict[bytes, bytes] | None = None
         """All that is saved, while the graph has what is held on to."""
         self._unsaved: list[Change] = []
         self._waiting: list[tuple[int, str]] = []  # alerts to be explained, by the time they began
@@ -414,17 +414,24 @@ class SecondLevel:
         changed = [*self._unsaved, *self._memory.changes(), *self._holding.changes(), *self._inhibitor.changes()]
         self._unsaved = []
         if self._saved is not None:
-            self._saved.update(changed)
+            for key, value in changed:
+                if value is None:
+                    self._saved.pop(key, None)
+                else:
+                    self._saved[key] = value
         return changed
 
     def _let_go(self) -> None:
         """Situations are over that held on to what has gone from the graph: go on without what nobody holds on to."""
         self._holding.released = False
-        grown = with_held(self._plain, self._holding.held)
-        if self._saved is None or (len(grown), grown.edges) == (len(self.graph), self.graph.edges):
+        if self._saved is None:
             return
+        grown = with_held(self._plain, self._holding.held)
+        if (len(grown), grown.edges) == (len(self.graph), self.graph.edges):
+            return
+        self._memory.clock_changed()  # this may be one of many ticks since it was saved
         self._unsaved = self.changes()
-        saved = [(key, value) for key, value in self._saved.items() if value is not None]
+        saved = list(self._saved.items())
         self._waiting, self._loose = [], {}
         self._compose(self._plain)
         self.restore(saved)
