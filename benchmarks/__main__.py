@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `make bench`, or `python -m benchmarks [--write] [options]`.
 
-The core, the rules and the sources are measured first, then the stream beside a real Apache Kafka and the gateway
-beside Alertmanager; what is missing for it, the report says. `--write` keeps the report as benchmarks/RESULTS.md.
+The core, the rules, the sources and the importers are measured first, then the stream beside a real Apache Kafka and
+the gateway beside Alertmanager; what is missing for it, the report says. `--write` keeps it as benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import core, gateway, rules, sources, stream
+from benchmarks import core, gateway, importers, rules, sources, stream
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
@@ -28,6 +28,9 @@ async def report(asked: argparse.Namespace) -> AsyncIterator[str]:
         yield line
     yield ""
     for line in (*core.report(asked), "", *rules.report(asked), "", *sources.report(asked)):
+        yield line
+    yield ""
+    for line in importers.report(asked):
         yield line
     yield ""
     if asked.only_core:
@@ -54,6 +57,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep the report as benchmarks/RESULTS.md")
     parser.add_argument("--only-core", action="store_true", help="leave Kafka out")
     core.arguments(parser)
+    importers.arguments(parser)
     stream.arguments(parser)
     gateway.arguments(parser)
     asyncio.run(_run(parser.parse_args()))

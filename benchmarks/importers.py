@@ -1,7 +1,7 @@
 """How long an import takes, per format: an estate of so many CIs and dependencies, read, united and written as YAML.
 
-`python -m benchmarks.importers [--cis 100000] [--formats csv,native]`; every format in one process, the same estate, a
-tree: CI n depends on CI n // 4.
+`python -m benchmarks.importers [--imports 100000] [--formats csv native]`, or with all the others by `benchmarks`;
+every format in one process, the same estate, a tree: CI n depends on CI n // 4.
 """
 
 import argparse
@@ -137,12 +137,15 @@ ESTATES: Final[dict[str, Callable[[list[str]], str]]] = {
 }
 
 
-def report(count: int, formats: list[str]) -> Iterator[str]:
+def report(asked: argparse.Namespace) -> Iterator[str]:
     """A table of CPU seconds per format, without garbage collection, as the command does it."""
+    count = asked.imports
     cis = names(count)
+    yield "## Importers: files of other tools"
+    yield ""
     yield f"| format | {count} CIs as | read | united | written | together |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"
-    for name in formats:
+    for name in asked.formats:
         content = ESTATES[name](cis).encode()
         gc.collect()
         gc.disable()
@@ -158,15 +161,19 @@ def report(count: int, formats: list[str]) -> Iterator[str]:
         assert len(documents[0].cis) >= count, name
         assert text
         seconds = (read_at - begun, united_at - read_at, ended - united_at, ended - begun)
-        yield f"| {name} | {len(content) / 1e6:.0f} MB | {' | '.join(f'{each:.1f} s' for each in seconds)} |"
+        yield f"| {name} | {len(content) / 1e6:.1f} MB | {' | '.join(f'{each:.2f} s' for each in seconds)} |"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that both `benchmarks.importers` and `benchmarks` take."""
+    parser.add_argument("--imports", type=int, default=10_000, metavar="CIS", help="CIs in files (%(default)s)")
+    parser.add_argument("--formats", nargs="+", default=[*ESTATES], choices=ESTATES, help="of files; else all")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.importers", description="Imports, per format.")
-    parser.add_argument("--cis", type=int, default=100_000)
-    parser.add_argument("--formats", default=",".join(ESTATES))
-    asked = parser.parse_args()
-    for line in report(asked.cis, asked.formats.split(",")):
+    arguments(parser)
+    for line in report(parser.parse_args()):
         print(line, flush=True)
 
 

@@ -75,6 +75,15 @@ def test_the_topology_is_that_of_the_event_s_time(replayed: Replayed) -> None:
     assert roots(replayed.run(events)[0]) == ["db"] * 3 + ["svc-0"] * 3 + ["svc-1"] * 3
 
 
+def test_changes_without_end_do_not_keep_a_topology_from_coming(replayed: Replayed) -> None:
+    """An importer that never rests: what it said counts ten seconds later, as in a worker."""
+    seconds = range(0, 600, 2)
+    restless = [edge(20 + second / 60, "svc-1", "db", type=f"kind-{second}") for second in seconds]
+    history = replayed.write("history.jsonl", [edge(20, "svc-0", "db"), *restless])
+    incidents, _ = replayed.run(replayed.write("events.jsonl", wave(25, well=40)), "--topology-history", history)
+    assert roots(incidents) == ["db"]
+
+
 def test_what_ages_out_while_an_incident_is_open_stays_for_it(replayed: Replayed) -> None:
     seen = at(2 - 24 * 60)
     edges = [edge(-60, name, "db", observed=True, seen=seen) for name in ("svc-0", "svc-1")]

@@ -55,6 +55,21 @@ def test_a_picture_is_written_where_it_is_asked_for() -> None:
     assert 'class="node n5 focus"' in picture
 
 
+def test_without_files_the_topology_of_the_settings_is_shown() -> None:
+    Path("topology").rename("elsewhere")
+    asked = ("show", "--around", "rack", "--hops", "0", "--format", "dot")
+    assert run(*asked).exit_code == 2
+    assert run(*asked, "--set", "paths.topology=elsewhere").stdout == run(*asked, "elsewhere").stdout != ""
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("VM1", "'VM-1'"), ("vm-1", "'VM-1'")])
+def test_an_id_is_suggested_before_an_alias_that_differs_in_case(typed: str, meant: str) -> None:
+    estate = ESTATE.replace("aliases: [10.0.0.1]", "aliases: [Vm-1]").replace("vm-1", "VM-1")
+    Path("topology/estate.yaml").write_text(estate)
+    result = run("show", "--around", typed)
+    assert (result.exit_code, result.stderr) == (2, f"no CI '{typed}'; did you mean {meant}?\n")
+
+
 @pytest.mark.parametrize(("name", "begins"), [("dot", "digraph"), ("mermaid", "flowchart"), ("svg", "<svg")])
 def test_all_formats_go_to_stdout(name: str, begins: str) -> None:
     result = run("show", "topology", "--format", name)

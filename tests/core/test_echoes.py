@@ -75,6 +75,13 @@ def test_only_resolutions_under_aliases_are_echoed_and_go_to_where_the_alias_was
     assert copies(echo, EMPTY) == [("10.0.0.5", echo)]
 
 
+def test_echoes_that_nobody_takes_do_not_pile_up() -> None:
+    intake = Intake(AFTER)
+    for number in range(3):
+        intake.accept(report(f"d{number}", number, "resolved", None), FAR)
+    assert [echo.id for echo in intake.echoes()] == ["d2"]
+
+
 def test_an_echo_ends_nothing_that_is_newer() -> None:
     pipeline = Pipeline(BEFORE)
     told(pipeline, report("a", 100, "firing", None))

@@ -76,7 +76,6 @@ async def test_the_live_topics_and_a_replay_give_the_same_findings(
         ("missing_edge", "warning", "ledger -> pay"),
         ("orphan", "warning", "lonely"),
         ("never_seen", "info", "host"),
-        ("never_seen", "info", "service"),
     }
     async with Installation(kafka.bootstrap_servers, unique("i"), *folders, rules=tmp_path / "rules") as live:
         worker = await live.worker()

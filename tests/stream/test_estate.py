@@ -9,7 +9,15 @@ from opsbridge.core.rulebook import Heartbeat
 from opsbridge.core.topology_records import CIRecord, EdgeRecord, Provider, TopologyRecord
 from opsbridge.rules.load import RuleError
 from opsbridge.settings import Settings, SettingsError
-from opsbridge.stream.estate import NAMED, Estate, difference, load_estate, with_new_rules, with_new_topology
+from opsbridge.stream.estate import (
+    NAMED,
+    Estate,
+    difference,
+    load_estate,
+    topology_difference,
+    with_new_rules,
+    with_new_topology,
+)
 from opsbridge.topology.live import NOTHING, LiveTopology, Snapshot
 
 TOPOLOGY = '{"cis": [{"id": "a"}, {"id": "b", "depends_on": [{"on": "a", "type": "TYPE"}]}]}'
@@ -157,6 +165,33 @@ def test_a_topology_change_and_a_rule_reload_compose_in_either_order(settings: S
     assert with_new_topology(there, live, settings) is there
     again = with_new_topology(one, NOTHING, settings)
     assert (again.graph.cis, again.misfits, again.live) == (old.graph.cis, (), NOTHING)
+
+
+def test_what_changes_nothing_to_decide_by_makes_no_lane_begin_anew(settings: Settings) -> None:
+    said = CIRecord(id="b", depends_on=(Provider("a", "rides_on"),))
+    (settings.paths.topology / "estate.json").write_text(TOPOLOGY.replace("TYPE", "rides_on"))
+    old = load_estate(settings)
+    confirmed = with_new_topology(old, snapshot(said), settings)  # what files say already, but now it may go
+    assert (confirmed.topology, confirmed.graph.passing) == (old.topology, {1: True})
+    assert not confirmed.decides_as(old, tells=False)
+    edge = EdgeRecord(from_="b", on="a", type="rides_on")
+    twice = with_new_topology(confirmed, snapshot(said, edge), settings)
+    assert len(twice.live) == 2
+    assert twice.decides_as(confirmed, tells=True)
+    misfit = with_new_topology(confirmed, snapshot(said, EdgeRecord(from_="b", on="ghost")), settings)
+    assert [each.kind for each in misfit.misfits] == ["unknown_end"]
+    assert misfit.decides_as(confirmed, tells=False)
+    assert not misfit.decides_as(confirmed, tells=True)
+    assert not with_new_topology(misfit, NOTHING, settings).decides_as(misfit, tells=False)
+
+
+def test_a_ci_that_becomes_an_alias_is_told_as_renamed_and_not_as_gone(settings: Settings) -> None:
+    named = TOPOLOGY.replace("{", '{"origin": "cmdb", ', 1).replace("TYPE", "rides_on")
+    (settings.paths.topology / "estate.json").write_text(named)
+    old = load_estate(settings)
+    new = with_new_topology(old, snapshot(CIRecord(id="dup", aliases=("b",)), C), settings)
+    assert topology_difference(old, new) == "1 CI came (c); b is now called dup; 2 dependencies, 1 more than before"
+    assert topology_difference(new, old) == "1 CI went (c); dup is now called b; 1 dependencies, 1 fewer than before"
 
 
 def test_rules_ask_for_the_cis_that_there_are_now(settings: Settings, write: Write) -> None:

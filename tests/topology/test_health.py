@@ -189,7 +189,7 @@ def test_an_orphan_that_failed_again_and_again_needs_work_and_others_do_not(esta
 def test_cis_that_never_alarmed_are_counted_by_type_if_somebody_watches_them(estate: Built) -> None:
     found = seen(estate, {"sw": Alarms(1, NOON, NOON), "10.0.0.1": Alarms(1, NOON, NOON)})
     silent = {reference: each for (kind, reference), each in found.items() if kind == "never_seen"}
-    assert set(silent) == {"host", "service", "printer"}
+    assert set(silent) == {"host", "printer"}  # services are told of by what they run on
     assert (silent["host"].what, silent["host"].evidence) == ("1 of 2 that are monitored opened no alert", ("h2",))
     assert all(each.severity == "info" for each in silent.values())
 

@@ -324,6 +324,12 @@ def test_nagios() -> None:
     assert by_id(document)["cut-off"].aliases == ["172.16.1.9"]
 
 
+def test_an_icinga_object_on_one_line() -> None:
+    said = b'object Host "a" { address = "10.0.0.1", vars.type = "db", display_name = "A"; vars.site = "x" }\n'
+    (ci,) = read("a.conf", said).documents[0].cis
+    assert (ci.aliases, ci.type, ci.name, ci.site) == (["10.0.0.1"], "db", "A", "x")
+
+
 def test_icinga() -> None:
     document, findings = imported("icinga.conf")
     assert findings == [

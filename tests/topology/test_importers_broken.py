@@ -62,6 +62,21 @@ BROKEN = {
         b'object Host "a" {\n  address = "1',
         "a.conf:2:1: a text or comment that",
     ),
+    "a quote that is not closed": (
+        "a.csv",
+        b'id,type\na,db\nb,"db\nc,db\n',
+        "a.csv:3:1: a quote in this line is not closed: left out, with all that follows",
+    ),
+    "a quote that another one closes": (
+        "a.csv",
+        b'id,type\na,db\nb,"db\nc,"db\n',
+        "a.csv:3:1: is read as one line with the 1 below it: is a quote not closed?",
+    ),
+    "a line feed in a name": (
+        "a.json",
+        b'{"nodes": [{"id": "a"}], "links": [{"source": "a", "target": "b\\n\\u001b[1mc"}]}',
+        "a.json: b\\n\\x1b[1mc: no CI has this id or alias; its dependency is left out",
+    ),
     "no metric": (
         "a.prom",
         b"traces_service_graph_request_failed_total 1\n",
@@ -89,6 +104,21 @@ def test_what_is_right_of_a_ci_stays() -> None:
     one, other = imported.documents[0].cis
     assert (one.site, one.aliases, one.tier, other.id) == ("x", ["y", "z"], None, "b")
     assert len(imported.findings) == 3
+
+
+@pytest.mark.parametrize(("name", "head"), [("csv", "id,type"), ("servicenow", "name,sys_class_name")])
+def test_lines_before_a_quote_that_is_not_closed_count(name: str, head: str) -> None:
+    imported = read("a.csv", f'{head}\na,db\nb,"db\n\n'.encode())
+    assert (imported.format, [ci.type for ci in imported.documents[0].cis]) == (name, ["db"])
+    assert [str(each) for each in imported.findings] == [
+        "a.csv:3:1: a quote in this line is not closed: left out, with all that follows"
+    ]
+
+
+def test_cells_of_several_lines_are_fine() -> None:
+    imported = read("a.csv", b'id,aliases,type\na,"x\ny",db\r\nb,"p ""q""\nz",\n')
+    assert imported.findings == ()
+    assert [ci.aliases for ci in imported.documents[0].cis] == [["x", "y"], ['p "q"', "z"]]
 
 
 def test_windows_text_in_a_table_is_read_and_told() -> None:

@@ -6,6 +6,7 @@ place and never stops a replay.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -23,7 +24,10 @@ from opsbridge.sources.operations import MAX_BYTES, decode_context
 from opsbridge.topology.live import OBSERVED_TTL_MS, LiveTopology
 
 GATHER_MS: Final = 2_000
-"""Changes that follow each other so closely make one topology, as in a worker."""
+"""Changes that follow each other so closely make one topology, as in a worker..."""
+
+GATHER_LONGEST_MS: Final = 10_000
+"""...and if that goes on and on, those of so long."""
 
 FROM_THE_BEGINNING: Final = 0
 
@@ -129,6 +133,8 @@ class TopologyHistory:
         self.prepared = prepared
         self._changes = sorted(changes, key=lambda changed: changed.time)
         self._next = 0
+        self._gathered: int | None = None
+        """When those that come next are all told, once it is known."""
         self._refuse = refuse
         self._live = LiveTopology(ttl_ms)
         self._built = self._live.version
@@ -138,15 +144,20 @@ class TopologyHistory:
         aged = self._live.due()
         if self._next == len(self._changes):
             return aged
-        last = self._next
-        while last + 1 < len(self._changes) and self._changes[last + 1].time - self._changes[last].time <= GATHER_MS:
-            last += 1
-        told = self._changes[last].time
-        return told if aged is None else min(aged, told)
+        if self._gathered is None:
+            told = self._changes[self._next].time
+            longest = told + GATHER_LONGEST_MS
+            for changed in islice(self._changes, self._next + 1, None):
+                if changed.time > min(told + GATHER_MS, longest):
+                    break
+                told = changed.time
+            self._gathered = told
+        return self._gathered if aged is None else min(aged, self._gathered)
 
     def advance(self, now: int) -> tuple[list[Changed], Prepared | None]:
         """What was told until that time, and the estate as it is then, if it is another one."""
         told: list[Changed] = []
+        self._gathered = None
         while self._next < len(self._changes) and self._changes[self._next].time <= now:
             changed = self._changes[self._next]
             self._next += 1

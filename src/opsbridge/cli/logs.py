@@ -1,4 +1,7 @@
-"""Where a worker's log lines go and in which shape: stderr, for people or as JSON, libraries' lines included."""
+"""Where a worker's log lines go and in which shape: stderr, for people or as JSON, libraries' lines included.
+
+What libraries say below a warning is about their own parts, hundreds of lines at every start: it is only for `debug`.
+"""
 
 import logging
 import os
@@ -25,6 +28,8 @@ def set_up_logs(settings: LogSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(settings)],
         )
     )
+    if settings.level != "debug":
+        handler.addFilter(_matters)
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     logging.captureWarnings(capture=True)
     structlog.configure(
@@ -33,6 +38,13 @@ def set_up_logs(settings: LogSettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """A warning, or said by us; `[^---Name]: Starting...` is said by Faust in the name of our classes."""
+    if record.levelno >= logging.WARNING:
+        return True
+    return record.name.split(".", 1)[0] == "opsbridge" and not str(record.msg).startswith("[^")
 
 
 def _rendering(settings: LogSettings) -> list[structlog.typing.Processor]:

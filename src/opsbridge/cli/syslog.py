@@ -59,8 +59,10 @@ def syslog(
     listen = tuple(
         (transport, read_address(text, f"--{transport}")) for transport, texts in asked for text in texts or ()
     )
-    if (tls is not None) != (tls_cert is not None and tls_key is not None):
-        raise SyslogError("--tls needs --tls-cert and --tls-key, and they have no effect without it")
+    if tls is not None and (tls_cert is None or tls_key is None):
+        raise SyslogError("--tls needs --tls-cert and --tls-key")
+    if tls is None and (tls_cert is not None or tls_key is not None):
+        raise SyslogError("--tls-cert and --tls-key have no effect without --tls")
     if tls_clients is not None and tls is None:
         raise SyslogError("--tls-clients has no effect without --tls")
     if allow and any_peer:

@@ -10,7 +10,7 @@ import typer
 
 from opsbridge.cli.findings import say_findings, stop_at_errors
 from opsbridge.cli.options import DomainsBy, OutputFormat, domain_attribute
-from opsbridge.cli.output import Format, say, show_table, write_json
+from opsbridge.cli.output import Format, say, show_table, write_json, write_text
 
 if TYPE_CHECKING:
     from opsbridge.topology import Analysis
@@ -147,7 +147,7 @@ def _import(
     if not counted or (strict and wrong):
         say("nothing was written: " + ("not all could be used, and --strict asks for all" if counted else "no CIs"))
         raise typer.Exit(2)
-    _write(to_yaml(documents), output)
+    write_text(to_yaml(documents), output)
     named = ", ".join(document.origin or "written by hand" for document in documents)
     say(f"{counted} CIs ({named}) to {output or 'stdout'}")
     if wrong:
@@ -172,7 +172,7 @@ def export(
         stated, known = load_stated(paths)
     except TopologyError as error:
         stop_at_errors(error, Format.TABLE)
-    _write(EXPORTS[format_name](stated, known), output)
+    write_text(EXPORTS[format_name](stated, known), output)
     if format_name is Export.CSV and (left_out := peers(stated)):
         say(f"warning: {left_out} dependencies of unknown direction are left out: a table has no place for them")
         raise typer.Exit(1)
@@ -221,17 +221,6 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, bool]]:
             inside = file.relative_to(path).parts
             if file.name.lower().endswith(_SUFFIXES) and file.is_file() and not any(p.startswith(".") for p in inside):
                 yield file, True
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as failed:
-        say(f"{output}: cannot be written: {failed.strerror or failed}")
-        raise typer.Exit(2) from None
 
 
 def _show(estate: "Analysis") -> None:

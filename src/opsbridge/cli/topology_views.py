@@ -39,7 +39,10 @@ Where = Annotated[
 
 
 def show(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Topology files, or directories of them.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Topology files or directories; else paths.topology."),
+    ] = None,
     *,
     picture: Annotated[Picture, typer.Option("--format", help="What to write.")] = Picture.SVG,
     centre: Annotated[
@@ -60,6 +63,8 @@ def show(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else to stdout.")
     ] = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
 ) -> None:
     """Draw an estate, or a part of it: `opsbridge topology show topology/ --around web-shop -o web-shop.svg`.
 
@@ -74,6 +79,7 @@ def show(
         raise typer.BadParameter("give one of --around, --domain and --incident")
     if (incident is None) != (incidents is None):
         raise typer.BadParameter("--incident and --incidents go together")
+    paths = paths or [settings_from(config, None, sets).paths.topology]
     topology = _load(paths, domain_attribute(domains_by))
     graph = topology.graph
     marks: dict[int, Mark] = {}

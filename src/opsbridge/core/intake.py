@@ -165,10 +165,11 @@ class Intake:
             known_ci=False,
             observed=True,
         )
-        self._echoes.append(echo if self._prepare is None else self._prepare(echo, unknown_ci(reference)))
+        # Of the newest only: not all who judge reports take them.
+        self._echoes = [echo if self._prepare is None else self._prepare(echo, unknown_ci(reference))]
 
     def echoes(self) -> list[Event]:
-        """Of the resolutions since the last call those under aliases, as they were before these were known.
+        """If the last report was a resolution under an alias: the same as it was before that was known.
 
         Heard right behind them, so that it does not matter how the input is cut. They are no reports of their own: they
         end an alert that is still open under that name, and nothing else.

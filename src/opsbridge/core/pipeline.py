@@ -340,8 +340,9 @@ class Pipeline:
             shares=shares,
             misfits=misfits,
         )
-        new._saved = self._saved | dict(self.changes())
-        new.restore((key, value) for key, value in new._saved.items() if value is not None)
+        saved = self._saved | dict(self.changes())
+        new._saved = {key: value for key, value in saved.items() if value is not None}
+        new.restore((key, value) for key, value in saved.items() if value is not None)
         new.accounts = self.accounts
         return new
 

@@ -4,14 +4,18 @@ Positions are not kept while parsing, because almost every file is fine: faults 
 turns all of them into findings by scanning only the files concerned once more.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from opsbridge.documents.text import Loc
 from opsbridge.errors import OpsBridgeError
 
 Level = Literal["error", "warning", "info"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would break a line, or do something to a terminal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +59,10 @@ class Finding:
     level: Level = "error"
 
     def __str__(self) -> str:
-        """`file:line:column: subject: message`, leaving out what does not apply."""
+        r"""`file:line:column: subject: message`, leaving out what does not apply; a line feed in a name is `\n`."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        return ": ".join(part for part in (place, self.subject, self.message) if part)
+        told = ": ".join(part for part in (place, self.subject, self.message) if part)
+        return told if told.isprintable() else _CONTROL.sub(lambda found: repr(found[0])[1:-1], told)
 
 
 class DocumentError(OpsBridgeError):

@@ -19,7 +19,10 @@ _MANY: Final = 2000
 
 
 class Nearest:
-    """Suggestions from a set of known names; remembers answers, since one wrong name tends to come many times."""
+    """Suggestions from known names; remembers answers, since one wrong name tends to come many times.
+
+    Of names that differ in case only, the first is suggested: so ids are given before aliases.
+    """
 
     def __init__(self, known: Collection[str]) -> None:
         self._known = known
@@ -36,7 +39,8 @@ class Nearest:
     def names(self, name: str) -> list[str]:
         """The nearest known names, at most two, the nearest first."""
         if not self._by_folded:  # folded only now: most files have nothing to suggest
-            self._by_folded = {known.casefold(): known for known in self._known}
+            for known in self._known:
+                self._by_folded.setdefault(known.casefold(), known)
         return [self._by_folded[near] for near in self._near(name.casefold())]
 
     def _near(self, name: str) -> list[str]:

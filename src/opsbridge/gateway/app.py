@@ -129,7 +129,7 @@ class Gateway:
         who = self._who(source, headers)
         if source not in self._readers:
             near = difflib.get_close_matches(source, self._readers, n=3)
-            raise Refused(404, "unknown_source", "no such source" + (f": {', '.join(near)}?" if near else ""))
+            raise Refused(404, "unknown_source", f"unknown source {source!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         if isinstance(who, Known):
             self._rates.admit((source, who.name))
         body = Body(

@@ -64,6 +64,11 @@ class Estate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "intake", Intake(self.graph, self.rules.book))
 
+    def decides_as(self, other: "Estate", *, tells: bool) -> bool:
+        """Whether a stage goes on as it is when one takes the place of the other; `tells`: it tells of misfits."""
+        same = self.graph is other.graph and self.rules is other.rules
+        return same and (not tells or self.misfits == other.misfits)
+
     @property
     def book(self) -> Rulebook:
         """What the core is told by the rules."""
@@ -114,8 +119,9 @@ def with_new_topology(estate: Estate, live: Snapshot, settings: Settings) -> Est
     """
     built = _built(estate.files, live, estate.rules.edge_strengths, settings)
     topology = built.topology
-    if (topology.digest, built.misfits) == (estate.topology, estate.misfits):
-        return estate if live == estate.live else replace(estate, live=live)
+    if (topology.digest, topology.graph.passing) == (estate.topology, estate.graph.passing):
+        same = (live, built.misfits) == (estate.live, estate.misfits)
+        return estate if same else replace(estate, live=live, misfits=built.misfits)
     rules = compile_rules(estate.rules.rules, topology.graph, estate.known_errors)
     return replace(
         estate, graph=topology.graph, rules=rules, topology=topology.digest, live=live, misfits=built.misfits
@@ -155,7 +161,8 @@ def topology_difference(old: Estate, new: Estate) -> str:
     ]
     if renamed:
         told.append(_listed([f"{was} is now called {now}" for was, now in sorted(renamed.items())]))
-    told.append(f"{new.graph.edges} dependencies, {abs(edges)} {'fewer' if edges < 0 else 'more'} than before")
+    than = f"{abs(edges)} {'fewer' if edges < 0 else 'more'} than before" if edges else "as many as before"
+    told.append(f"{new.graph.edges} dependencies, {than}")
     return "; ".join(told)
 
 

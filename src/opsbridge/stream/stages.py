@@ -5,7 +5,8 @@ coordination beside the last one, for what can only be decided with all situatio
 
 Each hands record batches to the stage of the core with the same name, sends what that answers, and saves what that
 changed; it decides nothing. While a partition is quiet its event time moves on with the wall clock. When rules have
-been reloaded, each lane goes on with a new stage, made of the same saved state, before its next batch or tick.
+been reloaded, or the topology is another one, each lane goes on with a new stage, made of the same saved state, before
+its next batch or tick.
 """
 
 import time
@@ -142,7 +143,7 @@ class Stages:
                 else:
                     yield key, value
 
-        def made() -> tuple[Estate, Step]:
+        def made() -> Step:
             step = make(self.estate, dispatch, share)
             try:
                 table.restore(lane.partition, lambda entries: step.stage.restore(of_the_stage(entries)))
@@ -151,7 +152,7 @@ class Stages:
                     f"changelog {table.changelog}[{lane.partition}]: not a record of this state: {error}. Something "
                     "else has written it, or another version"
                 ) from error
-            return self.estate, step
+            return step
 
         async def settle() -> None:
             for key, value in step.stage.changes():
@@ -160,7 +161,7 @@ class Stages:
             await lane.settle(dispatch.outbox, table)
             dispatch.settled()
 
-        estate, step = made()
+        estate, step = self.estate, made()
         spans = self._app.spans(topics, lane.partition)
         for topic, (begin, end) in spans.items():
             if (last := applied[topics[topic]]) >= end:
@@ -177,8 +178,10 @@ class Stages:
         made_anew = True
         async for work in lane:
             if estate is not self.estate:
-                estate, step = made()
-                made_anew = True
+                if not estate.decides_as(self.estate, tells=isinstance(step.stage, Coordination)):
+                    step = made()
+                    made_anew = True
+                estate = self.estate
             if isinstance(work, Tick):
                 if step.stage.now == 0 and step.expects and clock.silent() >= SILENT_MS:
                     clock.heard(time.time_ns() // 1_000_000)

@@ -50,6 +50,8 @@ async def serve(settings: Settings, *, metrics: Metrics, readiness: Readiness) -
 
     async def assigned(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = True  # Faust's signal comes after recovery
+        owned = sum(tp.topic in stage.topics for stage in app.stages for tp in app.consumer.assignment())
+        log.info("state is recovered; at work on %d partitions", owned)
 
     async def revoked(*_: object, **__: object) -> None:
         readiness.assigned = readiness.recovered = False
@@ -86,6 +88,7 @@ async def _run(
         loop.add_signal_handler(signal.SIGHUP, reloading.request)
         try:
             await run_worker(app)
+            log.info("the worker has ended")
         finally:
             readiness.stopping = True
             loop.remove_signal_handler(signal.SIGHUP)

@@ -207,11 +207,12 @@ def _orphans(graph: CIGraph, observed: Observed) -> Iterator[HealthFinding]:
 
 
 def _never_seen(graph: CIGraph, known: Mapping[int, Alarms]) -> Iterator[HealthFinding]:
-    """The monitored CIs of each type that never opened an alert."""
-    monitored = Counter(ci.type for ci in graph.cis if ci.monitored)
+    """The monitored CIs of each type that never opened an alert; services seldom do, and are left out."""
+    watched = {number: ci for number, ci in enumerate(graph.cis) if ci.monitored and not ci.service}
+    monitored = Counter(ci.type for ci in watched.values())
     silent: dict[str, list[str]] = {}
-    for number, ci in enumerate(graph.cis):
-        if ci.monitored and number not in known:
+    for number, ci in watched.items():
+        if number not in known:
             silent.setdefault(ci.type, []).append(ci.id)
     for kind, names in silent.items():
         shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

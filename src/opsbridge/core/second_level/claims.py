@@ -31,6 +31,7 @@ class Claims:
 
     __slots__ = (
         "_agenda",
+        "_doubled",
         "_heirs",
         "_lateness",
         "_memory",
@@ -72,6 +73,7 @@ class Claims:
         """The recent situation that explains a CI's alerts."""
         self._rooted: dict[Node, LiveSituation] = {}  # recent situations by root
         self._settled: dict[Node, dict[str, LiveSituation]] = {}  # those no longer recent, by root
+        self._doubled: list[tuple[Node, LiveSituation]] = []  # CIs that were two when they were saved, by their second
         self._heirs: Container[LiveSituation] = ()
         """Those that go on in the explanation being applied: what they lose before they gain does not end them."""
 
@@ -406,8 +408,11 @@ class Claims:
         node = self._memory.node(alert)
         self.at.setdefault(node, []).append(alert)
         if situation is not None and situation.state.recent and alert.held == alert.occurrence:
-            self.claimed[node] = situation
-            situation.nodes[node] = None
+            holder = self.claimed.setdefault(node, situation)
+            if holder is situation:
+                situation.nodes[node] = None
+            else:
+                self._doubled.append((node, situation))
         return True
 
     def restored(self, situation: LiveSituation) -> None:
@@ -417,3 +422,24 @@ class Claims:
                 self._rooted[situation.root] = situation
         elif situation.state.status in ("open", "resolved"):
             self._shelve(situation)
+
+    def unite(self) -> None:
+        """Two situations that claim one CI are one: it was known and unknown at once, while something held on to it.
+
+        After all have been restored; the older goes on with what both explain.
+        """
+        for node, situation in self._doubled:
+            holder = self.claimed[node]
+            if holder is situation or situation.state.status not in ("open", "resolved"):
+                continue
+            heir, other = sorted(
+                (holder, situation), key=lambda one: (not one.state.version, one.state.opened, one.state.id)
+            )
+            self._claim(heir, node)
+            for each in list(other.nodes):
+                self._claim(heir, each)
+            for alert in self.at[node]:
+                if self._memory.situation_of(alert) is other:
+                    self.take_in(heir, alert)
+            self._merge(other, heir)
+        self._doubled.clear()

@@ -465,4 +465,5 @@ class SecondLevel:
         for situation in list(self._memory.situations.values()):
             claims.restored(situation)
             self._agenda.restored(situation)
+        claims.unite()
         self._inhibitor.restore(inhibition)

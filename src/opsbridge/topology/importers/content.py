@@ -17,6 +17,8 @@ from opsbridge.documents.text import Loc, ParseError, walk
 
 DELIMITERS: Final = ",;\t|"
 _HEAD: Final = 65_536
+_END: Final = "\0end of table\0"
+"""A line after the last one; at the end of a longer cell only if a quote is still open."""
 _UNPRINTED: Final = re.compile(r"[^a-z0-9.]+")
 
 
@@ -107,17 +109,32 @@ class Table:
         """Every line that has anything in it; ParseError where the text cannot be read on."""
         body = self._text.lstrip("\r\n")
         blank = self._text[: len(self._text) - len(body)].count("\n")
-        reader = csv.reader(io.StringIO(body, newline=""), delimiter=self._delimiter)
+        lines = [*io.StringIO(body, newline=""), _END]
+        reader = csv.reader(lines, delimiter=self._delimiter)
         begins = blank + 1
         width = len(self.columns)
         try:
             for number, cells in enumerate(reader):
                 line, begins = begins, blank + reader.line_num + 1
+                if cells and cells[-1].endswith(_END):
+                    if cells != [_END]:
+                        raise ParseError(line, 1, "a quote in this line is not closed: left out, with all that follows")
+                    return
                 if number and any(map(str.strip, cells)):
                     odd = f"{len(cells)} columns, but the table has {width}" if len(cells) > width else ""
+                    over = lines[line - blank - 1 : begins - blank - 1]
+                    if len(over) > 1 and (len(cells) < width or not self._quoted(over)):
+                        odd = f"is read as one line with the {len(over) - 1} below it: is a quote not closed?"
                     yield Row(line, {name: cell.strip() for name, cell in zip(self.columns, cells, strict=False)}, odd)
         except csv.Error as broken:
             raise ParseError(blank + reader.line_num, 1, f"broken table: {broken}") from None
+
+    def _quoted(self, lines: list[str]) -> bool:
+        """Whether quotes are only where cells begin and end, or doubled."""
+        try:
+            return bool(next(csv.reader(lines, delimiter=self._delimiter, strict=True)))
+        except csv.Error:
+            return False
 
 
 def column_name(cell: str) -> str:

@@ -19,11 +19,11 @@ _OBJECT: Final = re.compile(r'^\s*(object|template|apply)\s+\w+\s+(for\s*\(|"|[A
 
 _TOKEN: Final = re.compile(
     r"""(?P<blank>[ \t\r]+|//[^\n]*|\#[^\n]*|/\*.*?\*/)
-    |(?P<end>[\n;])
+    |(?P<end>[\n;,])
     |(?P<string>\{\{\{.*?\}\}\}|"(?:[^"\\\n]|\\.)*")
     |(?P<word>[A-Za-z_@$][\w.$@-]*)
     |(?P<number>\d+(?:\.\d+)?[a-z]*)
-    |(?P<mark>\+=|-=|==|!=|<=|>=|&&|\|\||=>|[{}()\[\]=,.:+\-*/<>!%&|^~?])""",
+    |(?P<mark>\+=|-=|==|!=|<=|>=|&&|\|\||=>|[{}()\[\]=.:+\-*/<>!%&|^~?])""",
     re.DOTALL | re.VERBOSE,
 )
 _ESCAPED: Final = re.compile(r"\\(.)")

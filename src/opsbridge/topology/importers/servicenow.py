@@ -111,11 +111,14 @@ def recognises(content: Content) -> bool:
 
 def fill(content: Content, into: Gathering) -> None:
     """Relationships become dependencies, other records CIs."""
-    records = list(_rows(content, into))
-    if any(_is_relation(record) for _, record in records):
-        _relations(into, records)
-    else:
-        _cis(into, records)
+    records: list[tuple[Place, Mapping[str, object]]] = []
+    try:
+        records.extend(_rows(content, into))
+    finally:  # a table that cannot be read on counts up to there
+        if any(_is_relation(record) for _, record in records):
+            _relations(into, records)
+        else:
+            _cis(into, records)
 
 
 def _records(content: Content) -> Iterator[tuple[Place, object]]:
@@ -132,7 +135,10 @@ def _rows(content: Content, into: Gathering) -> Iterator[tuple[Place, Mapping[st
     if not content.is_json:
         if content.table.odd:
             into.warn(0, "", content.table.odd)
-        yield from ((row.line, row.cells) for row in content.table.rows())
+        for row in content.table.rows():
+            if row.odd:
+                into.warn(row.line, "", row.odd, alike="odd rows")
+            yield row.line, row.cells
         return
     for place, record in _records(content):
         if isinstance(record, dict):

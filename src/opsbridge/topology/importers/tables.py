@@ -103,7 +103,7 @@ def _edge(into: Gathering, row: Row) -> None:
 
 def _ci(into: Gathering, row: Row, id_column: str) -> None:
     if row.odd:
-        into.warn(row.line, "", row.odd, alike="too many columns")
+        into.warn(row.line, "", row.odd, alike="odd rows")
     said: dict[str, object] = {"id": row.get(id_column)}
     if not said["id"]:
         into.warn(row.line, "", f"nothing in the column {id_column}; left out", alike="no id")
