@@ -239,7 +239,7 @@ def test_idle_state_leaves(life: Life) -> None:
 Final = tuple[str, frozenset[str], str]
 """Root, members by fingerprint and status of a situation."""
 
-SHUFFLED = 10_000
+SHUFFLED = 4_000
 
 
 def final_situations(graph: CIGraph, steps: list[Report]) -> Counter[Final]:

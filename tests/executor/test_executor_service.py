@@ -19,6 +19,9 @@ from opsbridge.executor.orders import Progress
 from opsbridge.settings import ENV_PREFIX
 from opsbridge.stream.errors import BrokerUnreachableError, TopicsError
 
+EMBEDDED = pytest.mark.parametrize("kafka", ["embedded"], indirect=True)
+"""For tests of what no broker has a part in: they do not run on Apache Kafka as well."""
+
 
 @pytest.fixture
 async def here(kafka: Kafka, unique: Callable[[str], str], tmp_path: Path) -> Site:
@@ -45,6 +48,7 @@ async def test_a_request_is_started_then_done_then_answered(here: Site) -> None:
     assert started.time <= result.time <= datetime.now(UTC)
 
 
+@EMBEDDED
 async def test_a_failure_is_answered_with_code_and_output(here: Site) -> None:
     async with here.executor():
         await here.publish(response(action="fail"))
@@ -92,6 +96,7 @@ async def test_the_same_request_told_again_is_done_once(here: Site) -> None:
         (response(deadline=in_seconds(8 * 86_400)), "its deadline is 8.0 days away: more than 7 is not accepted"),
     ],
 )
+@EMBEDDED
 async def test_what_may_not_be_done_is_refused_with_the_reason_and_not_started(
     here: Site, asked: Response, why: str
 ) -> None:
@@ -104,6 +109,7 @@ async def test_what_may_not_be_done_is_refused_with_the_reason_and_not_started(
     assert here.notes == []
 
 
+@EMBEDDED
 async def test_what_others_do_can_be_left_to_them(here: Site) -> None:
     async with here.executor(leave_unknown=True):
         await here.publish(response(action="reboot"), response(2))
@@ -111,6 +117,7 @@ async def test_what_others_do_can_be_left_to_them(here: Site) -> None:
     assert kinds(await here.said()) == ["started", "succeeded"]
 
 
+@EMBEDDED
 async def test_what_runs_too_long_is_ended(here: Site) -> None:
     async with here.executor():
         await here.publish(response(action="sleep"))
@@ -119,6 +126,7 @@ async def test_what_runs_too_long_is_ended(here: Site) -> None:
     assert result.output == "killed: it ran longer than 2.0 s"
 
 
+@EMBEDDED
 async def test_nothing_runs_beyond_its_deadline(here: Site) -> None:
     async with here.executor():
         await here.publish(response(action="sleep-long", deadline=in_seconds(3)))
@@ -138,6 +146,7 @@ async def test_what_is_taken_back_before_it_begins_is_not_done(here: Site) -> No
     assert here.notes == ["note two", "brief", "note five"]
 
 
+@EMBEDDED
 async def test_no_more_run_at_once_than_may(here: Site) -> None:
     async with here.executor(concurrent=2):
         await here.publish(*(response(number, action="brief") for number in range(1, 5)))
@@ -152,6 +161,7 @@ async def test_no_more_run_at_once_than_may(here: Site) -> None:
     assert most == 2
 
 
+@EMBEDDED
 async def test_what_is_no_response_does_no_harm(here: Site) -> None:
     async with here.executor():
         await here.publish(b"{", b'{"id": 1}', response(deadline="soon"), response(2))
@@ -159,6 +169,7 @@ async def test_what_is_no_response_does_no_harm(here: Site) -> None:
     assert kinds(await here.said()) == ["started", "succeeded"]
 
 
+@EMBEDDED
 async def test_other_feedback_does_no_harm(here: Site) -> None:
     said = Acknowledge(id="1", time=datetime.now(UTC), by="ann", incident="INC-0000000000000001")
     await here.say(said)
@@ -327,6 +338,7 @@ async def test_without_topics_it_does_not_start(here: Site) -> None:
         await here.service().run(asyncio.Event())
 
 
+@EMBEDDED
 async def test_without_a_broker_it_does_not_start(here: Site, unused_tcp_port: int) -> None:
     nowhere = here.settings.kafka.model_copy(
         update={"bootstrap_servers": f"127.0.0.1:{unused_tcp_port}", "request_timeout": 7.0}

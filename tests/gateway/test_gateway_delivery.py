@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -51,8 +51,9 @@ async def test_while_the_broker_is_away_senders_are_told_to_come_again(own_kafka
         assert await here.metric("opsbridge_gateway_in_flight_bytes") == 0
 
 
-async def test_requests_that_come_together_leave_together(own_kafka: Kafka) -> None:
-    async with site(settings_for(own_kafka.bootstrap_servers, "gw.", {"credentials": CREDENTIALS})) as here:
+async def test_requests_that_come_together_leave_together(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    prefix = unique("gw") + "."
+    async with site(settings_for(kafka.bootstrap_servers, prefix, {"credentials": CREDENTIALS})) as here:
         answers = await asyncio.gather(*(here.post([event(n * 10 + m) for m in range(10)]) for n in range(30)))
         assert {answer.status_code for answer in answers} == {202}
         assert sorted(await ids(here)) == sorted(f"e{number}" for number in range(300))

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,17 +14,18 @@ from opsbridge.settings import Settings
 from opsbridge.stream.topics import ensure_topics
 
 
-def settings_of(kafka: Kafka, **more: object) -> Settings:
-    return Settings(
-        kafka={"bootstrap_servers": kafka.bootstrap_servers, **more},  # type: ignore[arg-type] # read by pydantic
-        topics={"prefix": "in.", "partitions": 2},  # type: ignore[arg-type]
+def settings_of(kafka: Kafka, prefix: str) -> Settings:
+    return Settings.model_validate(
+        {"kafka": {"bootstrap_servers": kafka.bootstrap_servers}, "topics": {"prefix": prefix, "partitions": 2}}
     )
 
 
 @asynccontextmanager
-async def producing(kafka: Kafka, *, patience: float = 10.0, room: int = 1_000_000) -> AsyncIterator[Producing]:
-    settings = settings_of(kafka)
-    await ensure_topics(settings)
+async def producing(
+    kafka: Kafka, prefix: str = "in.", *, patience: float = 10.0, room: int = 1_000_000
+) -> AsyncIterator[Producing]:
+    settings = settings_of(kafka, prefix)
+    (await ensure_topics(settings)).require()
     made = Producing(settings, bytes_in_flight=room, patience=patience)
     await made.start()
     try:
@@ -55,28 +56,32 @@ async def written(kafka: Kafka, topic: str) -> list[int]:
         await consumer.stop()
 
 
-async def test_what_was_sent_is_there_in_the_order_of_its_key(own_kafka: Kafka) -> None:
-    async with producing(own_kafka) as out:
+async def test_what_was_sent_is_there_in_the_order_of_its_key(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    prefix = unique("in") + "."
+    async with producing(kafka, prefix) as out:
         await asyncio.gather(*(out.send([record(number), record(number, DEAD_LETTERS)]) for number in range(500)))
         assert out.in_flight == 0
         assert out.silent() == 0
         assert await out.answers()
-    for topic in ("in.events.v1", "in.dead-letters.v1"):
-        found = await written(own_kafka, topic)
+    for topic in (f"{prefix}events.v1", f"{prefix}dead-letters.v1"):
+        found = await written(kafka, topic)
         assert sorted(found) == list(range(500))
         for key in range(7):
             of_key = [number for number in found if number % 7 == key]
             assert of_key == sorted(of_key)
 
 
-async def test_a_record_that_does_not_fit_is_nobodys_loss_but_its_own(own_kafka: Kafka) -> None:
-    async with producing(own_kafka) as out:
+async def test_a_record_that_does_not_fit_is_nobodys_loss_but_its_own(
+    kafka: Kafka, unique: Callable[[str], str]
+) -> None:
+    prefix = unique("in") + "."
+    async with producing(kafka, prefix) as out:
         assert not out.fits(record(1, size=1_000_000))
         with pytest.raises(ValueError, match=r"1000\d\d\d bytes does not fit \(kafka.max_message_bytes\)"):
             await out.send([record(0), record(1, size=1_000_000)])
         await out.send([record(2, size=999_000)])
         await out.send([])
-    assert await written(own_kafka, "in.events.v1") == [2]
+    assert await written(kafka, f"{prefix}events.v1") == [2]
 
 
 async def test_a_broker_that_is_away_is_waited_for_and_what_was_begun_arrives_once(own_kafka: Kafka) -> None:
@@ -105,15 +110,16 @@ async def test_a_broker_that_is_away_is_waited_for_and_what_was_begun_arrives_on
     assert set(found) <= {0, 7, 14, 28}, "what nobody waited for any more, and was not begun, was dropped"
 
 
-async def test_what_is_under_way_is_bounded(own_kafka: Kafka) -> None:
-    async with producing(own_kafka, room=50_000) as out:
+async def test_what_is_under_way_is_bounded(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    prefix = unique("in") + "."
+    async with producing(kafka, prefix, room=50_000) as out:
         told = await asyncio.gather(*(out.send([record(n, size=9_000)]) for n in range(20)), return_exceptions=True)
         refused = [answer for answer in told if isinstance(answer, Busy)]
         assert 0 < len(refused) < 20
         assert {str(answer) for answer in refused} == {"too much is on its way to Kafka"}
         assert out.in_flight == 0
         await out.send([record(99, size=200_000)])  # larger than the room: alone it may go
-    assert len(await written(own_kafka, "in.events.v1")) == 21 - len(refused)
+    assert len(await written(kafka, f"{prefix}events.v1")) == 21 - len(refused)
 
 
 async def test_whoever_asks_for_a_broker_is_told_in_time(own_kafka: Kafka) -> None:
@@ -130,9 +136,10 @@ async def test_whoever_asks_for_a_broker_is_told_in_time(own_kafka: Kafka) -> No
                 assert not await asking
 
 
-async def test_the_end_waits_for_what_is_under_way(own_kafka: Kafka) -> None:
-    async with producing(own_kafka) as out:
+async def test_the_end_waits_for_what_is_under_way(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    prefix = unique("in") + "."
+    async with producing(kafka, prefix) as out:
         sending = asyncio.create_task(out.send([record(number) for number in range(2_000)]))
         await asyncio.sleep(0)
     await sending
-    assert sorted(await written(own_kafka, "in.events.v1")) == list(range(2_000))
+    assert sorted(await written(kafka, f"{prefix}events.v1")) == list(range(2_000))

@@ -27,6 +27,8 @@ from opsbridge.syslog.service import Certificates, Duty, listening
 from opsbridge.syslog.streams import Limits
 
 LOCAL = "127.0.0.1"
+EMBEDDED = pytest.mark.parametrize("kafka", ["embedded"], indirect=True)
+"""For tests of what no broker has a part in: they do not run on Apache Kafka as well."""
 LINE = b"<34>1 2026-11-21T21:31:43Z %s app - ID1 - %d said"
 SMALL = Limits(message=2_000, connections=5, idle=20, queue=1_000_000)
 
@@ -150,6 +152,7 @@ async def test_many_senders_at_once_lose_nothing_and_keep_the_order_of_each_host
         assert [record.value for record in found if record.key == host] == each
 
 
+@EMBEDDED
 async def test_tls_takes_octet_counting_and_asks_senders_for_a_certificate(
     kafka: Kafka, unique: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -186,6 +189,7 @@ async def refused_tls(here: Listener, context: ssl.SSLContext) -> None:
         writer.transport.abort()
 
 
+@EMBEDDED
 async def test_a_message_that_is_too_long_is_cut_and_counted(kafka: Kafka, unique: Callable[[str], str]) -> None:
     long = LINE % (b"sw-1", 1) + b"x" * 60_000
     async with listener(kafka, unique("s")) as here:
@@ -198,6 +202,7 @@ async def test_a_message_that_is_too_long_is_cut_and_counted(kafka: Kafka, uniqu
         await here.until("opsbridge_syslog_cut_total,udp", 1)
 
 
+@EMBEDDED
 async def test_senders_that_are_not_allowed_are_refused_and_counted(kafka: Kafka, unique: Callable[[str], str]) -> None:
     async with listener(kafka, unique("s"), allow=["192.0.2.0/24", "2001:db8::/32"]) as here:
         reader, writer = await asyncio.open_connection(LOCAL, here.port["tcp"])
@@ -210,6 +215,7 @@ async def test_senders_that_are_not_allowed_are_refused_and_counted(kafka: Kafka
         await here.records(0)
 
 
+@EMBEDDED
 async def test_no_more_connections_than_allowed_and_a_place_is_free_again(
     kafka: Kafka, unique: Callable[[str], str]
 ) -> None:
@@ -228,6 +234,7 @@ async def test_no_more_connections_than_allowed_and_a_place_is_free_again(
             each.close()
 
 
+@EMBEDDED
 async def test_a_silent_connection_is_closed_with_what_it_had_sent(kafka: Kafka, unique: Callable[[str], str]) -> None:
     limits = Limits(message=2_000, connections=5, idle=0.2, queue=1_000_000)
     async with listener(kafka, unique("s"), limits=limits) as here:

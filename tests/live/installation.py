@@ -150,11 +150,13 @@ class Installation:
         domain_attribute: str | None = None,
         rules: Path = RULES,
         inputs: Mapping[str, str] | None = None,
+        partitions: int = 4,
     ) -> None:
         """`rules` must not be in `folder`, all of which is read as topology; `inputs`: entity -> source."""
+        self.partitions = partitions
         (folder / "estate.json").write_bytes(topology)
         kafka = {"bootstrap_servers": servers, "group_id": name, **FAST}
-        topics = {"prefix": f"{name}.", "partitions": 4}
+        topics = {"prefix": f"{name}.", "partitions": partitions}
         paths: dict[str, object] = {"topology": folder, "rules": rules}
         self._tree: dict[str, dict[str, object]] = {}
         self._tree |= {"kafka": kafka, "topics": topics, "paths": paths, "web": {"port": 0}, "log": {"format": "json"}}
@@ -193,7 +195,7 @@ class Installation:
             stack.push_async_callback(self._ends.stop)
             await self._ends.start()
             followed = [self.topic(entity) for entity in (*FOLLOWED, "dead-letters")]
-            self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(4)])
+            self._consumer.assign([TopicPartition(topic, p) for topic in followed for p in range(self.partitions)])
             stack.push_async_callback(self._end_workers)
             self._clients = stack.pop_all()
         return self
@@ -242,7 +244,7 @@ class Installation:
             bootstrap_servers=kafka.bootstrap_servers, group_id=kafka.group_id, enable_auto_commit=False
         )
         async with asyncio.timeout(PATIENCE), consumer:
-            tps = [TopicPartition(self.topic(entity), partition) for entity in heard for partition in range(4)]
+            tps = [TopicPartition(self.topic(entity), number) for entity in heard for number in range(self.partitions)]
             consumer.assign(tps)
             await consumer.commit(dict.fromkeys(tps, 0))
 
@@ -253,7 +255,7 @@ class Installation:
 
     async def read(self, entity: str) -> list[Record]:
         """All records of a topic as it is now."""
-        tps = [TopicPartition(self.topic(entity), partition) for partition in range(4)]
+        tps = [TopicPartition(self.topic(entity), partition) for partition in range(self.partitions)]
         found: list[Record] = []
         consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka.bootstrap_servers, auto_offset_reset="earliest"
@@ -285,7 +287,7 @@ class Installation:
 
     async def written(self, entity: str) -> int:
         """How many records a topic has."""
-        tps = [TopicPartition(self.topic(entity), partition) for partition in range(4)]
+        tps = [TopicPartition(self.topic(entity), partition) for partition in range(self.partitions)]
         return sum((await self._ends.end_offsets(tps)).values())
 
     async def written_above(self, entity: str, before: int) -> None:
@@ -297,7 +299,8 @@ class Installation:
     async def idle(self) -> bool:
         """Whether every stage has done all there is."""
         offsets = await self._admin.list_consumer_group_offsets(self.settings.kafka.group_id)
-        tps = [TopicPartition(self.topic(entity), partition) for entity in self._stage_inputs for partition in range(4)]
+        numbers = range(self.partitions)
+        tps = [TopicPartition(self.topic(entity), number) for entity in self._stage_inputs for number in numbers]
         done = {tp: max(0, offsets[tp].offset) if tp in offsets else 0 for tp in tps}
         return bool(done == await self._ends.end_offsets(tps))
 

@@ -16,6 +16,11 @@ from kafka_server import Kafka
 from opsbridge.core.records import Incident
 
 SERVICES = 12
+TOLD_AFTER_S = 10
+"""So long after its first alert, in event time, a situation is told of."""
+EARLIER_S = 60
+"""A first wave is of so long ago: the second is ahead of event time, which goes on with the clock."""
+
 TOPOLOGY = orjson.dumps(
     {"cis": [{"id": "db"}, *({"id": f"svc-{n}", "type": "service", "depends_on": []} for n in range(SERVICES))]}
 )
@@ -50,17 +55,31 @@ def gone(records: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, None]]:
     return [(key, None) for key, _ in records]
 
 
-def storm(end: float, names: Iterable[str], wave: str, *, resolved: bool = False) -> list[Sent]:
-    """The database and these services alarm, or are well again."""
-    db = event(f"{wave}-db", end - 2, "db", "HostDown", None if resolved else "critical")
+def alarms(end: float, names: Iterable[str], wave: str, class_: str = "") -> list[Sent]:
+    """All of them alarm, and worse when event time has gone on for long enough to tell of it: nobody has to wait."""
     return [
-        db,
-        *(event(f"{wave}-{name}", end - 1, name, "Unreachable", None if resolved else "major") for name in names),
+        event(f"{wave}-{name}-{severity}", end - before, name, class_ or class_of(name), severity)
+        for before, severity in ((TOLD_AFTER_S + 2, "major"), (0, "critical"))
+        for name in names
     ]
+
+
+def over(end: float, names: Iterable[str], wave: str) -> list[Sent]:
+    """All of them are well again."""
+    return [event(f"{wave}-{name}-over", end, name, class_of(name), None) for name in names]
+
+
+def class_of(name: str) -> str:
+    return "Unreachable" if name.startswith("svc") else "HostDown"
 
 
 ALL = [f"svc-{n}" for n in range(SERVICES)]
 EDGES = [edge(name, "db", type="runs_on") for name in ALL]
+
+
+def observed(ago: float) -> list[tuple[bytes, bytes]]:
+    """The same dependencies as traffic shows them, last seen so many seconds ago."""
+    return [edge(name, "db", type="calls", observed=True, seen=moment(time.time() - ago)) for name in ALL]
 
 
 async def digests(workers: Iterable[Worker]) -> set[str]:
@@ -107,9 +126,10 @@ async def ended(workers: Iterable[Worker]) -> None:
 async def test_a_new_edge_makes_the_later_storm_one_incident(live: Installation) -> None:
     workers = await two(live)
     before = await digests(workers)
-    await live.publish(storm(time.time(), ALL[:3], "first"))
+    earlier = time.time() - EARLIER_S
+    await live.publish(alarms(earlier, ["db", *ALL[:3]], "first"))
     await live.until(lambda: len(open_incidents(live)) == 4)  # nobody knows that they belong together
-    await live.publish(storm(time.time(), ALL[:3], "first", resolved=True))
+    await live.publish(over(earlier + 1, ["db", *ALL[:3]], "first"))
     await live.publish([*EDGES, ci("svc-new", type="service", depends_on=["db"])], "context")
     await has(workers, "topology_edges", SERVICES + 1)
     (digest,) = await digests(workers)
@@ -117,7 +137,7 @@ async def test_a_new_edge_makes_the_later_storm_one_incident(live: Installation)
     assert [await sample(worker, "topology_live_records") for worker in workers] == [SERVICES + 1] * 2
     await live.until(lambda: not open_incidents(live))
 
-    await live.publish(storm(time.time(), [*ALL[3:], "svc-new"], "second"))
+    await live.publish(alarms(time.time(), ["db", *ALL[3:], "svc-new"], "second"))
     await live.until(lambda: only_one(live, SERVICES - 3 + 2))
     (incident,) = open_incidents(live)
     assert (incident.root.ci, incident.topology) == ("db", digest)
@@ -130,13 +150,14 @@ async def test_a_new_edge_makes_the_later_storm_one_incident(live: Installation)
 async def test_an_observed_edge_that_ages_out_in_an_open_incident_stays_for_it(live: Installation) -> None:
     """The classic: the provider is dead, so there is no traffic that would show who needs it."""
     workers = await two(live, topology__observed_ttl="60")
-    seen = time.time() - 42
-    observed = [edge(name, "db", type="calls", observed=True, seen=moment(seen)) for name in ALL]
-    await live.publish(observed, "context")
+    await live.publish(observed(ago=0), "context")
     await has(workers, "topology_edges", SERVICES)
     (digest,) = await digests(workers)
-    await live.publish(storm(time.time(), ALL[:6], "now"))
+    now = time.time()
+    db = event("now-db", now - TOLD_AFTER_S - 2, "db", "HostDown", "critical")  # the worst comes first
+    await live.publish([db, *alarms(now, ALL[:6], "now")])
     await live.until(lambda: only_one(live, 7))
+    await live.publish(observed(ago=55), "context")  # longer ago than was said: so the test has 5 s to wait, not 60
     await has(workers, "topology_edges", 0)
     assert sum([await sample(worker, "topology_edges_aged_out_total") for worker in workers]) == 2 * SERVICES
 
@@ -145,7 +166,7 @@ async def test_an_observed_edge_that_ages_out_in_an_open_incident_stays_for_it(l
     (incident,) = open_incidents(live)
     assert (incident.root.ci, incident.topology, incident.affected_cis) == ("db", digest, SERVICES + 1)
     assert [each.what for each in incident.history] == ["opened"], "it was never decided anew"
-    await live.publish(storm(time.time(), [*ALL[:6], "svc-7"], "now", resolved=True))
+    await live.publish(over(time.time(), ["db", *ALL[:6], "svc-7"], "now"))
     await live.until(lambda: not open_incidents(live))
     await ended(workers)
 
@@ -155,20 +176,20 @@ async def test_what_is_withdrawn_goes_and_no_alert_is_stuck(live: Installation) 
     new = ci("lb-1", owner="netops"), edge("svc-0", "lb-1", type="runs_on")
     await live.publish([*EDGES, *new], "context")
     await has(workers, "topology_cis", SERVICES + 2)
-    await live.publish([event("lb", time.time() - 1, "lb-1", "HostDown", "critical"), *storm(time.time(), ALL, "now")])
+    earlier = time.time() - EARLIER_S
+    await live.publish(alarms(earlier, ["lb-1", "db", *ALL], "first"))
     await live.until(lambda: sum(each.alerts for each in open_incidents(live)) == SERVICES + 2)
     await live.publish(gone([*EDGES, *new]), "context")
     await has(workers, "topology_cis", SERVICES + 1)
     await has(workers, "topology_edges", 0)
     (after,) = await digests(workers)
 
-    await live.publish([event("lb-well", time.time(), "lb-1", "HostDown", None)])
-    await live.publish(storm(time.time(), ALL, "now", resolved=True))
+    await live.publish(over(earlier + 1, ["lb-1", "db", *ALL], "first"))
     await live.until(lambda: not open_incidents(live))
     assert {each.status for each in live.fold.incidents.values()} <= {"resolved", "merged"}
     assert all(each.topology != after for each in live.fold.incidents.values())
 
-    await live.publish([event("lb-again", time.time(), "lb-1", "DiskFull", "critical")])
+    await live.publish(alarms(time.time(), ["lb-1"], "again"))
     await live.until(lambda: bool(open_incidents(live)))
     (unknown,) = [orjson.loads(record.value or b"") for record in await live.read("discrepancies")]
     assert (unknown["kind"], unknown["reference"]) == ("unknown_ci", "lb-1")
@@ -211,7 +232,8 @@ async def test_a_worker_is_killed_around_a_swap(live: Installation) -> None:
     workers = await two(live)
     await live.publish(EDGES, "context")
     await has(workers, "topology_edges", SERVICES)
-    await live.publish(storm(time.time(), ALL, "now"))
+    earlier = time.time() - EARLIER_S
+    await live.publish(alarms(earlier, ["db", *ALL], "now"))
     await live.until(lambda: only_one(live, SERVICES + 1))
     (incident,) = open_incidents(live)
     await live.publish(gone(EDGES), "context")
@@ -223,12 +245,12 @@ async def test_a_worker_is_killed_around_a_swap(live: Installation) -> None:
     worker = await live.worker()  # which has never known another topology than that without dependencies
     await worker.joined()
     assert await sample(worker, "topology_edges") == 0
-    await live.publish([event("more", time.time(), "svc-3", "DiskFull", "critical")])
+    await live.publish(alarms(time.time(), ["svc-3"], "more", "DiskFull"))
     await live.until(lambda: sum(each.alerts for each in open_incidents(live)) == SERVICES + 2)
     (same,) = [each for each in open_incidents(live) if each.id == incident.id]
     assert (same.root, same.topology, same.affected_cis) == (incident.root, incident.topology, incident.affected_cis)
     assert len(open_incidents(live)) <= 2
     await live.publish([event("less", time.time(), "svc-3", "DiskFull", None)])
-    await live.publish(storm(time.time(), ALL, "now", resolved=True))
+    await live.publish(over(time.time(), ["db", *ALL], "now"))
     await live.until(lambda: not open_incidents(live))
     await ended([worker])

@@ -42,7 +42,7 @@ class ContextReader:
         metrics: Metrics,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when there is another topology to be built."""
+        """`changed` is called when there is another topology to be built, or one will be at another time."""
         self._live = live
         self._changed = changed
         self._reader = TopicReader(settings.kafka, [topic_name(settings.topics, "context")])
@@ -77,14 +77,14 @@ class ContextReader:
     def _learn(self, records: Iterable[Record]) -> list[tuple[Record, Rejected]]:
         """Take these in; those that are of no use are logged and returned."""
         refused = []
-        before = self._live.version
+        before = self._live.version, self._live.due()
         for record in records:
             rejected = teach(self._context, self._live, record.key, record.value)
             if rejected is not None:
                 place = f"{record.topic}[{record.partition}] offset {record.offset}"
                 log.warning("%s: not a record of the context: %s: %s", place, rejected.reason, rejected.detail)
                 refused.append((record, rejected))
-        if self._live.version != before:
+        if (self._live.version, self._live.due()) != before:  # what ages out sooner is news, too
             self._changed()
         return refused
 
