@@ -128,8 +128,9 @@ class Gateway:
             raise Refused(403, "forbidden", "web pages may not send events to a gateway without credentials")
         who = self._who(source, headers)
         if source not in self._readers:
-            near = difflib.get_close_matches(source, self._readers, n=3)
-            raise Refused(404, "unknown_source", f"unknown source {source!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            near = difflib.get_close_matches(source, self._readers, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise Refused(404, "unknown_source", f"unknown source {source!r}{meant}")
         if isinstance(who, Known):
             self._rates.admit((source, who.name))
         body = Body(
