@@ -89,6 +89,7 @@ class WorkerApp(faust.App):
         self.stages: list[Stage] = []
         self._failure: BaseException | None = None
         self._end = asyncio.Event()
+        self._releasing = asyncio.Lock()
         self._home: asyncio.AbstractEventLoop | None = None
         self.on_rebalance_complete.connect(self._open_lanes)  # type: ignore[arg-type] # its sender comes first
 
@@ -198,15 +199,16 @@ class WorkerApp(faust.App):
 
     async def release_partitions(self, patience: float = REVOCATION_PATIENCE) -> None:
         """Finish the batches in hand, commit them, and forget the state of every partition."""
-        finished = await asyncio.gather(*(stage.close(patience) for stage in self.stages))
-        if not all(finished):
-            slow = ", ".join(stage.name for stage, done in zip(self.stages, finished, strict=True) if not done)
-            self.fail(WorkerError(f"stages that did not finish their batch within {patience} s: {slow}"))
-        with suppress(TimeoutError):  # uncommitted batches are read again and recognised
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                await self.consumer.commit()
-        assert isinstance(self.tables, StrictTables)  # noqa: S101 # set in __init__
-        self.tables.forget()
+        async with self._releasing:  # a worker may be told to stop while partitions are being revoked
+            finished = await asyncio.gather(*(stage.close(patience) for stage in self.stages))
+            if not all(finished):
+                slow = ", ".join(stage.name for stage, done in zip(self.stages, finished, strict=True) if not done)
+                self.fail(WorkerError(f"stages that did not finish their batch within {patience} s: {slow}"))
+            with suppress(TimeoutError):  # uncommitted batches are read again and recognised
+                async with asyncio.timeout(COMMIT_TIMEOUT):
+                    await self.consumer.commit()
+            assert isinstance(self.tables, StrictTables)  # noqa: S101 # set in __init__
+            self.tables.forget()
 
     def _create_directories(self) -> None:
         """Nothing: no state is kept on disk."""
