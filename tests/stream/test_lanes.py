@@ -270,6 +270,31 @@ async def test_a_lane_that_does_not_finish_is_cancelled_and_told(bench: Bench) -
     assert bench.acknowledged == []
 
 
+async def test_a_stop_in_a_revocation_waits_until_lanes_have_saved(bench: Bench) -> None:
+    table = bench.app.add_table("work", "work-state")
+    table.complete({0: -1})
+    working, go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(lane: Lane) -> None:
+        async for _ in lane:
+            working.set()
+            await go_on.wait()
+        table.put(0, b"k", b"v")  # an error, once the partition is forgotten
+
+    stage = bench.stage(run)
+    bench.app.stages.append(stage)
+    stage.open([0], 1, bench.acknowledge)
+    lane, _ = stage._lanes[0]
+    await lane.put(bench.event(0))
+    await working.wait()
+    revoked, stopped = (asyncio.create_task(bench.app.release_partitions()) for _ in range(2))
+    done, _ = await asyncio.wait([stopped], timeout=0.05)
+    assert not done
+    go_on.set()
+    await asyncio.gather(revoked, stopped)
+    assert (bench.failures, bench.app.failure) == ([], None)
+
+
 def test_repeated_lines_are_held_back_and_counted() -> None:
     now = 0.0
     limit = RepeatFilter(burst=2, window=10.0, clock=lambda: now)

@@ -58,7 +58,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     marks: tuple[Mark, ...] = ()
     """Of the rules with a memory that it concerns."""
     observed: bool = False
-    """Only rules hear of it: it is no report of an alert (informational, or a copy for another partition)."""
+    """It is no report of an alert: rules hear of it (informational, or a copy for another partition), or, if it has no
+    marks, an alert that opened under a name that has become an alias (Intake.echo)."""
     by_key: bool = False
     """Its alert is kept where its fingerprint is, not where its CI is: a resolution need not name a CI."""
 

@@ -88,7 +88,7 @@ def _stand_in(report: Report) -> str:
 class Intake:
     """The graph and rules that every report is held against."""
 
-    __slots__ = ("_cis", "_echoes", "_graph", "_joins", "_judge", "_listen", "_numbers", "_prepare", "_trials", "book")
+    __slots__ = ("_cis", "_echo", "_graph", "_joins", "_judge", "_listen", "_numbers", "_prepare", "_trials", "book")
 
     def __init__(self, graph: CIGraph, book: Rulebook = EMPTY) -> None:
         self._graph = graph
@@ -98,7 +98,7 @@ class Intake:
         self._joins = book.joins
         self._judge, self._prepare, self._listen = book.judge, book.prepare, book.listen
         self._trials: list[Shadowed] = []
-        self._echoes: list[Event] = []
+        self._echo: Event | None = None
 
     def accept(self, report: Report, now: int) -> Event | Withheld | Rejected:
         """The event that goes on to the first level, or why there is none. `now` bounds the event's time from above."""
@@ -137,7 +137,7 @@ class Intake:
         if report.by_key:
             return self._decided(self._kept_by_key(event, item), item, number)
         if not firing and reference != ci:
-            self._echo(event, reference, report.fingerprint)
+            self._echo = self._as_before(event, reference, report.fingerprint)
         if self._prepare is not None:
             event = self._prepare(event, item)
         return self._decided(event, item, number)
@@ -156,8 +156,8 @@ class Intake:
             event = msgspec.structs.replace(self._prepare(event, item), fingerprint=event.fingerprint)
         return self._decided(event, item, number)
 
-    def _echo(self, event: Event, reference: str, fingerprint: str | None) -> None:
-        """A resolution under an alias may be of an alert that opened before anybody knew whose alias that is."""
+    def _as_before(self, event: Event, reference: str, fingerprint: str | None) -> Event:
+        """A resolution under an alias as it was before anybody knew whose alias that is."""
         echo = msgspec.structs.replace(
             event,
             ci=reference,
@@ -165,17 +165,16 @@ class Intake:
             known_ci=False,
             observed=True,
         )
-        # Of the newest only: not all who judge reports take them.
-        self._echoes = [echo if self._prepare is None else self._prepare(echo, unknown_ci(reference))]
+        return echo if self._prepare is None else self._prepare(echo, unknown_ci(reference))
 
-    def echoes(self) -> list[Event]:
-        """If the last report was a resolution under an alias: the same as it was before that was known.
+    def echo(self) -> Event | None:
+        """If the last report was a resolution under an alias: its echo, for an alert that opened under the bare name.
 
-        Heard right behind them, so that it does not matter how the input is cut. They are no reports of their own: they
-        end an alert that is still open under that name, and nothing else.
+        Heard right behind it, so that it does not matter how the input is cut. It is no report of its own: it ends an
+        alert that is still open under that name, and nothing else.
         """
-        echoes, self._echoes = self._echoes, []
-        return echoes
+        echo, self._echo = self._echo, None
+        return echo
 
     def trials(self) -> list[Shadowed]:
         """What rules in trial would have done with the events since the last call."""

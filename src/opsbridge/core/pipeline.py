@@ -186,8 +186,8 @@ class Pipeline:
             answer = accept(item, now) if isinstance(item, Report) else item
             if isinstance(answer, Event):
                 events.append(answer)
-                if not answer.firing:
-                    events += self.intake.echoes()
+                if not answer.firing and (echo := self.intake.echo()) is not None:
+                    events.append(echo)
             else:
                 self.accounts.refused(answer)
                 decisions.append(answer)

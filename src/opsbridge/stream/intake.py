@@ -34,7 +34,7 @@ _Aside = tuple[Item, Withheld | Rejected]
 def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Metrics) -> list[Event]:
     """The events that go on."""
     read = estate.inputs.reader(batch.topic)
-    accept, echoes = estate.intake.accept, estate.intake.echoes
+    accept, echo_of = estate.intake.accept, estate.intake.echo
     now = time.time_ns() // 1_000_000
     events: list[Event] = []
     besides = _Besides(dispatch)
@@ -50,8 +50,8 @@ def take_in(batch: RecordBatch, estate: Estate, dispatch: Dispatch, metrics: Met
                 answer = Rejected(Reject.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             if type(answer) is Event:
                 events.append(answer)
-                if not answer.firing:
-                    events += echoes()
+                if not answer.firing and (echo := echo_of()) is not None:
+                    events.append(echo)
                 continue
             assert isinstance(answer, Withheld | Rejected)  # noqa: S101 # a report was asked about
             aside.append((item, answer))

@@ -234,7 +234,7 @@ class FirstLevel:
         return Outcome.RESOLVED
 
     def _echoed(self, alert: Alert | None, event: Event, place: int, heard: Heard) -> None:
-        """The alert of this name is over, if it is open: the resolution itself is told elsewhere (Intake.echoes)."""
+        """The alert of this name is over, if it is open: the resolution itself is told elsewhere (Intake.echo)."""
         if alert is None or place <= alert.applied or not alert.cleared < alert.fired <= event.time:
             return
         alert.applied = place
